@@ -1,0 +1,5 @@
+"""The errors a user can cause: shown as one line, exit code 2, no traceback."""
+
+
+class UserError(Exception):
+    """Something the user can mend. The message says what is wrong, where, and what to do."""
