@@ -1,4 +1,4 @@
-"""What a method is: networks, players, and what each player minimises. The trainer owns the rest."""
+"""What a method is: networks, players, what each player minimises. The trainer owns the rest."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def generate(self, batch: Batch) -> dict[str, Tensor]:
-        """What the networks make of `batch`: images (N, C, H, W) in [-1, 1], by the paper's names."""
+        """What the networks make of `batch`, by the paper's names: (N, C, H, W) in [-1, 1]."""
 
     @abstractmethod
     def losses(self, player: str, batch: Batch, made: dict[str, Tensor]) -> Losses:
-        """The weighted terms that `player` minimises, each a float32 scalar; absent if switched off."""
+        """The weighted terms that `player` minimises: float32 scalars; absent if switched off."""
 
     @abstractmethod
     def translate(self, images: Tensor, direction: Direction) -> Tensor:

@@ -1,0 +1,1 @@
+"""Steps, checkpoints, schedules: everything that turns a method and batches into a trained run."""

@@ -1,0 +1,242 @@
+"""Everything that decides a run, as one frozen tree; `config.yaml` is this tree and runs again."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar
+
+import tyro
+import yaml
+from pydantic import TypeAdapter, ValidationError
+from unpaired.data.images import ImageConfig
+
+from unpaired.errors import UserError
+from unpaired.methods import METHODS
+from unpaired.training.precision import Precision
+from unpaired.training.schedule import ScheduleConfig
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Adam, as the paper sets it (sec. 7.1)."""
+
+    lr: float = 2e-4
+    """Learning rate of the generators, and of every other player unless given."""
+    lr_discriminators: float | None = None
+    """Learning rate of the later players; None: `lr`."""
+    beta1: float = 0.5
+    beta2: float = 0.999
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "lr_discriminators"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                raise UserError(
+                    f"--optimizer.{name.replace('_', '-')} is {value}; give a rate between 0 and 1"
+                )
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(
+                    f"--optimizer.{name} is {getattr(self, name)}; give a number from 0 to below 1"
+                )
+
+
+@dataclass(frozen=True)
+class TrainConfig(Generic[S]):
+    """One training run. Exactly one of `steps`, `epochs`, `minutes` ends it."""
+
+    settings: Annotated[S, tyro.conf.arg(name="")]
+    """The method's own settings."""
+    method: tyro.conf.Suppress[str] = "cyclegan"
+    data: str | None = None
+    """A named set (worldtiles:map-aerial) or a folder with trainA, trainB[, testA, testB]."""
+    x: str | None = None
+    """Folder of domain X (with --y, instead of --data)."""
+    y: str | None = None
+    """Folder of domain Y."""
+    steps: int | None = None
+    """End after so many steps."""
+    epochs: int | None = None
+    """End after so many epochs of max(|X|, |Y|) images; the default is the paper's 200."""
+    minutes: float | None = None
+    """End after so many minutes of training."""
+    batch: int = 1
+    """Images of each domain per step and device."""
+    size: int = 256
+    """Side of the training crops in pixels."""
+    seed: int = 0
+    """Everything random flows from it."""
+    precision: Precision = "auto"
+    """auto takes what the device does well; see `unpaired doctor`."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, mps, or auto."""
+    preset: tyro.conf.Suppress[str | None] = None
+    images: ImageConfig = field(default_factory=ImageConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    channels_x: int | None = None
+    """Channels of domain X; None: as its files have."""
+    channels_y: int | None = None
+    """Channels of domain Y; None: as its files have."""
+    ema: float = 0.0
+    """Decay of the averaged weights that translate; 0: none, as in the paper."""
+    history: int = 50
+    """Generated images remembered for each discriminator (sec. 4); 0: none."""
+    accumulate: int = 1
+    """Batches whose gradients are averaged into one step."""
+    clip: float = 0.0
+    """Largest norm of a player's gradient; 0: no limit."""
+    workers: int = 0
+    """Processes that decode images; 0: in the training process, best for cached sets."""
+    cache: float = 0.25
+    """Share of the free memory that decoded images may take."""
+    log_every: int = 50
+    """Steps between lines of metrics.jsonl."""
+    sample_every: int | None = None
+    """Steps between sample grids; None: every epoch, but at most once a minute."""
+    checkpoint_every: int | None = None
+    """Steps between checkpoints; None: every epoch, but at most once a minute."""
+    keep: int = 2
+    """How many of the last checkpoints to keep, beside the best."""
+    evaluate_every: int = 0
+    """Steps between scores on a share held out of training, which choose `best`; 0: none."""
+    patience: int = 10
+    """Steps in a row with a loss or gradient that is not finite before the run stops."""
+
+    def __post_init__(self) -> None:
+        lengths = [n for n in ("steps", "epochs", "minutes") if getattr(self, n) is not None]
+        if len(lengths) > 1:
+            names = " and ".join(f"--{n}" for n in lengths)
+            raise UserError(f"{names} are both given, but only one can end a run; drop one")
+        for name in ("steps", "epochs", "minutes", "sample_every", "checkpoint_every"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise UserError(f"--{_flag(name)} is {value}; give a number above 0")
+        for name in ("batch", "accumulate", "log_every", "keep", "patience"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{_flag(name)} is {getattr(self, name)}; give 1 or more")
+        for name in ("history", "workers", "evaluate_every", "clip", "seed"):
+            if getattr(self, name) < 0:
+                raise UserError(f"--{_flag(name)} is {getattr(self, name)}; give 0 or more")
+        for name in ("channels_x", "channels_y"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise UserError(f"--{_flag(name)} is {value}; give 1 or more")
+        if not 0 <= self.ema < 1:
+            raise UserError(
+                f"--ema is {self.ema}; give a decay from 0 to below 1, for example 0.999"
+            )
+        if not 0 <= self.cache <= 0.9:
+            raise UserError(f"--cache is {self.cache}; give a share of memory from 0 to 0.9")
+        if self.size < 16:
+            raise UserError(f"--size is {self.size}; give 16 pixels or more")
+        if self.schedule.kind == "plateau" and not self.evaluate_every:
+            raise UserError(
+                "--schedule.kind plateau reads the validation score; give --evaluate-every"
+            )
+
+    @property
+    def length(self) -> dict[str, float]:
+        """What ends the run, as {"steps" | "epochs" | "minutes": amount}."""
+        for name in ("steps", "epochs", "minutes"):
+            if (value := getattr(self, name)) is not None:
+                return {name: value}
+        return {"epochs": 200}
+
+
+CHANGEABLE_ON_RESUME = frozenset(
+    ("steps", "epochs", "minutes", "device", "workers", "cache", "log_every", "sample_every")
+    + ("checkpoint_every", "keep")
+)
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def to_dict(config: TrainConfig[Any]) -> dict[str, Any]:
+    """The tree as plain dictionaries, numbers and strings."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(tree: dict[str, Any], source: str = "the configuration") -> TrainConfig[Any]:
+    """Build and check a configuration.
+
+    Raises: UserError that names the first key that is unknown, missing or of the wrong type.
+    """
+    tree = dict(tree)
+    method = tree.get("method", "cyclegan")
+    if method not in METHODS:
+        raise UserError(f'{source}: unknown method "{method}"; known are {", ".join(METHODS)}')
+    settings = parse(METHODS[method].Config, tree.pop("settings", {}), f"{source}: settings")
+    tree["settings"] = settings
+    return parse(TrainConfig, tree, source)
+
+
+def parse(kind: type, tree: Any, source: str) -> Any:
+    """A dataclass of type `kind` from plain values, checked by its annotations.
+
+    Raises: UserError that names `source` and the key.
+    """
+    if not isinstance(tree, dict):
+        raise UserError(f"{source}: expected keys and values, found {type(tree).__name__}")
+    known = {f.name for f in dataclasses.fields(kind)}
+    if unknown := sorted(set(tree) - known):
+        raise UserError(
+            f'{source}: unknown key "{unknown[0]}"; known are {", ".join(sorted(known))}'
+        )
+    for part in dataclasses.fields(kind):
+        default = part.default_factory if callable(part.default_factory) else None
+        if part.name in tree and isinstance(default, type) and isinstance(tree[part.name], dict):
+            tree = {**tree, part.name: parse(default, tree[part.name], f"{source}: {part.name}")}
+    try:
+        return TypeAdapter(kind).validate_python(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(place) for place in first["loc"]) or "value"
+        raise UserError(f"{source}: {where}: {first['msg'].lower()}") from None
+
+
+def with_changes(config: Any, changes: dict[str, Any]) -> Any:
+    """A copy of a frozen tree with dotted keys replaced: `{"optimizer.lr": 1e-3}`."""
+    for dotted, value in changes.items():
+        name, _, rest = dotted.partition(".")
+        inner = with_changes(getattr(config, name), {rest: value}) if rest else value
+        config = dataclasses.replace(config, **{name: inner})
+    return config
+
+
+def differences(a: Any, b: Any, prefix: str = "") -> list[str]:
+    """Dotted names of the values in which two frozen trees differ."""
+    found = []
+    for part in dataclasses.fields(a):
+        one, two, name = getattr(a, part.name), getattr(b, part.name), f"{prefix}{part.name}"
+        if dataclasses.is_dataclass(one) and type(one) is type(two):
+            found += differences(one, two, f"{name}.")
+        elif one != two:
+            found.append(name)
+    return found
+
+
+def write_yaml(config: TrainConfig[Any], path: Path) -> None:
+    """Write `config` so that `read_yaml` gives it back."""
+    path.write_text(yaml.safe_dump(to_dict(config), sort_keys=False), encoding="utf-8")
+
+
+def read_yaml(path: Path) -> TrainConfig[Any]:
+    """Read a `config.yaml`.
+
+    Raises: UserError if it is missing, not YAML, or has a key that is wrong.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f'no configuration at "{path}"; give the config.yaml of a run') from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise UserError(f'"{path}" is not YAML; give the config.yaml of a run') from None
+    except OSError as error:
+        raise UserError(f'cannot read "{path}": {error.strerror}; check the path') from None
+    return from_dict(tree, source=f'"{path}"')

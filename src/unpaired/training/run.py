@@ -1,0 +1,474 @@
+"""A run from its folder's first file to its last: open the data, train, checkpoint, resume."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from unpaired.data.batches import Batches
+from unpaired.data.domains import DataSet, Domain, open_dataset
+
+from unpaired.errors import UserError
+from unpaired.methods import METHODS
+from unpaired.methods.base import Direction
+from unpaired.training.checkpoint import (
+    Card,
+    find_checkpoint,
+    point,
+    prune,
+    read_state,
+    save_checkpoint,
+)
+from unpaired.training.config import (
+    CHANGEABLE_ON_RESUME,
+    TrainConfig,
+    differences,
+    read_yaml,
+    to_dict,
+    write_yaml,
+)
+from unpaired.training.precision import choose_device
+from unpaired.training.progress import Reporter, clock
+from unpaired.training.randomness import derived, seed_everything
+from unpaired.training.samples import grid, sample_columns, write_grid
+from unpaired.training.tracking import Tracker, environment
+from unpaired.training.trainer import Trainer
+
+Translate = Callable[[Tensor, Direction], Tensor]
+Score = Callable[[Translate, Tensor, Tensor], float]
+"""(translate, validation x, validation y) -> a number, lower is better."""
+
+SAMPLES = 6  # rows of the sample grid
+SECONDS_BETWEEN_PICTURES = 60.0  # when epochs are short
+
+
+class Interrupted(Exception):  # noqa: N818 - it is no error
+    """SIGTERM or Ctrl-C ended the run after a whole step; its checkpoint is written.
+
+    Attributes: number: the signal's; run: the run folder; exit_code: 128 + number.
+    """
+
+    def __init__(self, number: int, run: Path, step: int) -> None:
+        super().__init__(
+            f"stopped at step {step}; continue with: unpaired train --out {run} --resume"
+        )
+        self.number, self.run, self.exit_code = number, run, 128 + number
+
+
+class DivergedError(Exception):
+    """Too many steps in a row were not finite; the last good checkpoint is intact."""
+
+
+def train(
+    config: TrainConfig[Any],
+    out: Path,
+    *,
+    resume: bool = False,
+    score: Score | None = None,
+    quiet: bool = False,
+) -> Path:
+    """Train until the configured length is reached.
+
+    Args:
+        out: the run folder; must be new or empty, unless `resume`.
+        resume: continue from `out`'s latest checkpoint if it has one, bit for bit.
+        score: validation score for `config.evaluate_every`.
+    Returns: the run folder.
+    Raises:
+        UserError: whatever a user can mend, before anything is written where possible.
+        Interrupted: after SIGTERM or SIGINT, with everything saved.
+        DivergedError: after `config.patience` steps in a row that were not finite.
+    """
+    out = Path(out)
+    continuing = (
+        resume and (out / "checkpoints").is_dir() and any((out / "checkpoints").glob("step_*"))
+    )
+    if continuing:
+        _refuse_changes(read_yaml(out / "config.yaml"), config)
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())) and not _only_setup(out, resume):
+        raise UserError(f'"{out}" is not empty; choose another --out, or continue it with --resume')
+    if config.evaluate_every and score is None:
+        raise UserError("--evaluate-every needs a score function; call unpaired.train, or drop it")
+    device = choose_device(config.device)
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+    dataset = open_dataset(
+        config.data,
+        Path(config.x) if config.x else None,
+        Path(config.y) if config.y else None,
+        seed=config.seed,
+        channels_x=config.channels_x,
+        channels_y=config.channels_y,
+    )
+    accelerator = Accelerator(mixed_precision="no", cpu=device.type == "cpu")
+    run = _Run(config, out, dataset, accelerator, score, Reporter(quiet))
+    with _folder_errors(out):
+        run.open(continuing)
+        try:
+            run.loop()
+        finally:
+            run.close()
+    return out
+
+
+class _Run:
+    """The loop around a trainer, and everything it writes."""
+
+    def __init__(
+        self,
+        config: TrainConfig[Any],
+        out: Path,
+        dataset: DataSet,
+        accelerator: Accelerator,
+        score: Score | None,
+        reporter: Reporter,
+    ) -> None:
+        self.config, self.out, self.accelerator = config, out, accelerator
+        self.dataset, self.score, self.reporter = dataset, score, reporter
+        train_x, train_y = dataset.train_x, dataset.train_y
+        held_x = held_y = None
+        if config.evaluate_every:
+            train_x, held_x = _hold_out(train_x, config.seed, "x")
+            train_y, held_y = _hold_out(train_y, config.seed, "y")
+        self.batches = self._batches(train_x, train_y)
+        self.held = self._batches(held_x, held_y) if held_x and held_y else None
+        shown_x, shown_y = dataset.test_x or dataset.train_x, dataset.test_y or dataset.train_y
+        self.shown = self._batches(shown_x, shown_y)
+        seed_everything(config.seed + accelerator.process_index)
+        method = METHODS[config.method](
+            config.settings,
+            channels_x=dataset.train_x.channels,
+            channels_y=dataset.train_y.channels,
+            size=config.size,
+        )
+        if config.size % method.multiple:
+            raise UserError(
+                f"--size is {config.size}, but this network needs a multiple of {method.multiple}"
+            )
+        self.trainer = Trainer(method, config, accelerator)
+        self.epoch_steps = max(1, self.batches.steps_per_epoch // config.accumulate)
+        self.seconds = 0.0  # of training, over all sessions of this run
+        self.began, self.began_at = time.monotonic(), 0.0
+        self.best: float | None = None
+        self.last_score: float | None = None
+        self.pictured = self.saved = -1  # step of the last grid and checkpoint
+        self.pictured_at = self.saved_at = -SECONDS_BETWEEN_PICTURES
+        self.rates: deque[tuple[float, int]] = deque(maxlen=20)
+
+    def _batches(self, x: Domain, y: Domain) -> Batches:
+        config = self.config
+        return Batches(
+            x,
+            y,
+            config.images,
+            size=config.size,
+            batch=config.batch,
+            seed=config.seed,
+            workers=config.workers,
+            cache_share=config.cache,
+            rank=self.accelerator.process_index,
+            ranks=self.accelerator.num_processes,
+            on_skip=self._on_skip,
+        )
+
+    @property
+    def main(self) -> bool:
+        """Whether this process is the one that writes."""
+        return bool(self.accelerator.is_main_process)
+
+    # -- the folder ------------------------------------------------------------------------------
+
+    def open(self, continuing: bool) -> None:
+        """Make the folder, or take up its latest checkpoint."""
+        if continuing:
+            card, state = read_state(find_checkpoint(self.out))
+            self.trainer.restore(state)
+            progress = state.values["run"]
+            self.seconds, self.best = progress["seconds"], progress["best"]
+            self.saved = self.pictured = self.trainer.steps
+            self.reporter.say(f"continuing {self.out} from step {card.step}")
+        if self.main:
+            self.out.mkdir(parents=True, exist_ok=True)
+            write_yaml(self.config, self.out / "config.yaml")
+            facts = environment(self.trainer.device, self.trainer.dtype)
+            (self.out / "environment.json").write_text(
+                json.dumps(facts, indent=1), encoding="utf-8"
+            )
+            skipped = "".join(f"{name}\t{why}\n" for name, why in self.dataset.skipped)
+            if skipped:
+                (self.out / "skipped.txt").write_text(skipped, encoding="utf-8")
+            self.tracker = Tracker(self.out, self.trainer.steps)
+
+    def _on_skip(self, name: str, reason: str) -> None:
+        self.reporter.say(f"warning: skipping {name}: {reason}")
+        if self.main:
+            with (self.out / "skipped.txt").open("a", encoding="utf-8") as file:
+                file.write(f"{name}\t{reason}\n")
+
+    def close(self) -> None:
+        if self.main and hasattr(self, "tracker"):
+            self.tracker.close()
+
+    def checkpoint(self) -> None:
+        """Save the complete state; every process takes part, the main one writes."""
+        if not self.main or self.saved == self.trainer.steps:
+            return
+        state = self.trainer.state()
+        state.values["run"] = {"seconds": self._elapsed(), "best": self.best}
+        folder = save_checkpoint(self.out, self._card(), state)
+        if self.last_score is not None and (self.best is None or self.last_score < self.best):
+            self.best = self.last_score
+            point(self.out, "best", folder.name)
+        prune(self.out, self.config.keep)
+        self.saved, self.saved_at = self.trainer.steps, time.monotonic()
+
+    def _card(self) -> Card:
+        config, method, data = self.config, self.trainer.method, self.dataset
+        plain = to_dict(config)
+        return Card(
+            method=config.method,
+            settings=plain["settings"],
+            channels_x=data.train_x.channels,
+            channels_y=data.train_y.channels,
+            dtype_x=data.train_x.dtype,
+            dtype_y=data.train_y.dtype,
+            size=config.size,
+            images=plain["images"],
+            data=data.name,
+            directions=method.directions,
+            multiple=method.multiple,
+            precision="fp32" if self.trainer.dtype is None else str(self.trainer.dtype)[6:],
+            step=self.trainer.steps,
+            epoch=self.trainer.steps / self.epoch_steps,
+            preset=config.preset,
+            score=self.last_score,
+        )
+
+    # -- the loop --------------------------------------------------------------------------------
+
+    def loop(self) -> None:
+        """Step until the end; sample, log, evaluate and checkpoint on the way."""
+        with _Signals() as signals, self.reporter:
+            self.began = time.monotonic()
+            self.began_at = self._progress()
+            micro = self.batches.from_step(self.trainer.steps * self.config.accumulate)
+            if self.trainer.steps == 0:
+                self.sample()
+            sums: dict[str, Tensor] = {}
+            counted = 0
+            while (progress := self._progress()) < 1:
+                batches = [self._to_device(next(micro)) for _ in range(self.config.accumulate)]
+                step = self.trainer.step(batches, progress)
+                if step.finite:
+                    counted += 1
+                    for name, value in step.losses.items():
+                        sums[name] = sums.get(name, 0) + value
+                else:
+                    self._not_finite(step.losses)
+                now = self.trainer.steps
+                images = self.config.batch * self.config.accumulate * self.accelerator.num_processes
+                self.rates.append((time.monotonic(), now * images))
+                if now % self.config.log_every == 0 and counted:
+                    self._log({k: float(v) / counted for k, v in sums.items()}, step.lr)
+                    sums, counted = {}, 0
+                if self.reporter.due():
+                    self._show(step.losses)
+                if self.config.evaluate_every and now % self.config.evaluate_every == 0:
+                    self.evaluate()
+                if self._due(self.config.sample_every, self.pictured_at):
+                    self.sample()
+                if signals.received:
+                    self.checkpoint()
+                    raise Interrupted(signals.received, self.out, now)
+                if self._due(self.config.checkpoint_every, self.saved_at):
+                    self.checkpoint()
+            self.checkpoint()
+            self.sample()
+            self._show({})
+        self.reporter.say(
+            f"done: {self.trainer.steps} steps in {clock(self._elapsed())}"
+            + (f", {self.trainer.skipped} not finite and skipped" if self.trainer.skipped else "")
+        )
+
+    def _to_device(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {k: v.to(self.trainer.device, non_blocking=True) for k, v in batch.items()}
+
+    def _elapsed(self) -> float:
+        return self.seconds + time.monotonic() - self.began
+
+    def _progress(self) -> float:
+        """Share of the run that is done."""
+        (unit, amount), *_ = self.config.length.items()
+        if unit == "minutes":
+            return self._elapsed() / (60 * amount)
+        return self.trainer.steps / (amount if unit == "steps" else amount * self.epoch_steps)
+
+    def _due(self, every: int | None, last: float) -> bool:
+        """By count if `every` is given; else at an epoch's end, if the last was a while ago."""
+        if every:
+            return self.trainer.steps % every == 0
+        return (
+            self.trainer.steps % self.epoch_steps == 0
+            and time.monotonic() - last >= SECONDS_BETWEEN_PICTURES
+        )
+
+    def _rate(self) -> float:
+        (t0, n0), (t1, n1) = self.rates[0], self.rates[-1]
+        return (n1 - n0) / (t1 - t0) if t1 > t0 else 0.0
+
+    def _log(self, losses: dict[str, float], lr: float) -> None:
+        if self.main:
+            values = {"epoch": self.trainer.steps / self.epoch_steps, "seconds": self._elapsed()}
+            values |= {"lr": lr, "images_per_second": self._rate()}
+            if self.trainer.skipped:
+                values["skipped"] = self.trainer.skipped
+            self.tracker.write(self.trainer.steps, {**values, **losses})
+
+    def _show(self, losses: dict[str, Tensor]) -> None:
+        progress = min(1.0, self._progress())
+        here = time.monotonic() - self.began
+        left = here * (1 - progress) / max(progress - self.began_at, 1e-9)
+        numbers = {k: float(v) for k, v in losses.items()}
+        rate = self._rate() if self.rates else 0.0
+        self.reporter.show(self.trainer.steps, progress, numbers, rate, left)
+
+    def _not_finite(self, losses: dict[str, Tensor]) -> None:
+        trainer = self.trainer
+        bad = [name for name, value in losses.items() if not value.isfinite()] or ["a gradient"]
+        self.reporter.say(
+            f"warning: step {trainer.steps}: {', '.join(bad)} not finite; no player stepped "
+            f"({trainer.skipped_in_a_row} in a row, {trainer.skipped} in all)"
+        )
+        if trainer.skipped_in_a_row >= self.config.patience:
+            raise DivergedError(
+                f"{', '.join(bad)} not finite for {trainer.skipped_in_a_row} steps in a row up to "
+                f"step {trainer.steps}; the last good checkpoint is "
+                f"{find_checkpoint(self.out) if self.saved >= 0 else 'none'}; try a smaller "
+                "--optimizer.lr, --clip 1, or --precision fp32"
+            )
+
+    @contextlib.contextmanager
+    def _translating(self) -> Iterator[Translate]:
+        """The weights that will be used, in evaluation mode."""
+        method = self.trainer.method
+        with self.trainer.ema.applied() if self.trainer.ema else contextlib.nullcontext():
+            method.eval()
+            with torch.no_grad():
+                yield method.translate
+        method.train()
+
+    def sample(self) -> None:
+        """Write the grid of fixed images with the weights that will be used."""
+        if not self.main or self.pictured == self.trainer.steps:
+            return
+        x = self.shown.fixed("x", _spread(len(self.shown.x), SAMPLES)).to(self.trainer.device)
+        y = self.shown.fixed("y", _spread(len(self.shown.y), SAMPLES)).to(self.trainer.device)
+        with self._translating():
+            columns = sample_columns(self.trainer.method, x, y)
+        write_grid(columns, self.out / "samples" / f"step_{self.trainer.steps:08d}.png")
+        self.tracker.picture(self.trainer.steps, grid(columns))
+        self.pictured, self.pictured_at = self.trainer.steps, time.monotonic()
+
+    def evaluate(self) -> None:
+        """Score the weights that will be used on the held-out share, and keep the best."""
+        assert self.held is not None
+        assert self.score is not None
+        x = self.held.fixed("x", range(len(self.held.x)))
+        y = self.held.fixed("y", range(len(self.held.y)))
+        with self._translating() as translate:
+            self.last_score = self.score(translate, x, y)
+        self.trainer.plateau.observe(self.last_score, self.config.schedule)
+        if self.main:
+            self.tracker.write(self.trainer.steps, {"validation_score": self.last_score})
+            self.reporter.say(f"step {self.trainer.steps}: validation score {self.last_score:.4f}")
+        if self.best is None or self.last_score < self.best:
+            self.checkpoint()
+        self.last_score = None
+
+
+class _Signals:
+    """Remembers SIGTERM and SIGINT until the step is done; a second one acts at once."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Signals:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self.before[number] = signal.signal(number, self._remember)
+        return self
+
+    def _remember(self, number: int, _: FrameType | None) -> None:
+        if self.received:
+            raise KeyboardInterrupt
+        self.received = number
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _folder_errors(out: Path) -> Iterator[None]:
+    """A full or read-only disk is the user's to mend: one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        where = error.filename or out
+        raise UserError(
+            f'cannot write "{where}": {error.strerror.lower()}; make room or mend the folder, then '
+            f"continue with: unpaired train --out {out} --resume"
+        ) from None
+
+
+def _only_setup(out: Path, resume: bool) -> bool:
+    """A run that was stopped before its first checkpoint starts anew under --resume."""
+    return resume and (out / "config.yaml").is_file()
+
+
+def _refuse_changes(saved: TrainConfig[Any], asked: TrainConfig[Any]) -> None:
+    changed = [name for name in differences(saved, asked) if name not in CHANGEABLE_ON_RESUME]
+    if changed:
+        flag = changed[0].removeprefix("settings.").replace("_", "-")
+        raise UserError(
+            f"--{flag} differs from the run that --resume would continue; drop it, or start a new "
+            "run with another --out"
+        )
+
+
+def _hold_out(domain: Domain, seed: int, name: str) -> tuple[Domain, Domain]:
+    """(the rest, a tenth of the images, at most 200): the validation share, by the run's seed."""
+    order = derived(seed, f"validation {name}").permutation(len(domain.names))
+    count = min(200, len(order) // 10)
+    if count < 2:
+        raise UserError(
+            f"--evaluate-every holds a tenth of the images out, but domain {name.upper()} has only "
+            f"{len(order)}; give 20 or more, or drop it"
+        )
+    return _subset(domain, sorted(order[count:])), _subset(domain, sorted(order[:count]))
+
+
+def _subset(domain: Domain, indices: list[int]) -> Domain:
+    names = tuple(domain.names[i] for i in indices)
+    return dataclasses.replace(domain, names=names, read=lambda i: domain.read(indices[i]))
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    """`wanted` indices spread evenly over `count`, fewer if there are fewer."""
+    wanted = min(count, wanted)
+    return [i * count // wanted for i in range(wanted)]

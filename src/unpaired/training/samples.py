@@ -1,0 +1,68 @@
+"""The grid of fixed images that shows how a run comes along."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from unpaired.data.decode import from_unit
+
+from unpaired.methods import Method
+
+GAP = 2  # pixels between the pictures
+
+
+@torch.no_grad()
+def sample_columns(method: Method, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """(x, G(x), F(G(x)), y, F(y), G(F(y))) as far as the method has the directions.
+
+    Args: x, y: (N, C, H, W) in [-1, 1] on the method's device; the method is left as it was.
+    Returns: columns by name, each (N, C, H, W), float32, on the CPU.
+    """
+    training = method.training
+    method.eval()
+    columns: dict[str, Tensor] = {}
+    for source, images, there, back, names in (
+        ("x", x, "x2y", "y2x", ("G(x)", "F(G(x))")),
+        ("y", y, "y2x", "x2y", ("F(y)", "G(F(y))")),
+    ):
+        if there not in method.directions:
+            continue
+        columns[source] = images
+        columns[names[0]] = method.translate(images, there)
+        if back in method.directions:
+            columns[names[1]] = method.translate(columns[names[0]], back)
+    method.train(training)
+    return {name: images.float().cpu() for name, images in columns.items()}
+
+
+def grid(columns: dict[str, Tensor]) -> np.ndarray:
+    """One picture: a row per image, a column per name; (H, W, 3) uint8."""
+    rows = []
+    for images in zip(*columns.values()):
+        tiles = [_rgb(from_unit(image.permute(1, 2, 0).numpy(), "uint8")) for image in images]
+        rows.append(
+            np.concatenate(
+                [np.pad(t, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for t in tiles],
+                axis=1,
+            )
+        )
+    return np.concatenate(rows)[:-GAP, :-GAP]
+
+
+def _rgb(pixels: np.ndarray) -> np.ndarray:
+    """Show one channel as grey, and of more than three the first three."""
+    if pixels.shape[2] in (1, 2):
+        return pixels[:, :, :1].repeat(3, axis=2)
+    return pixels[:, :, :3]
+
+
+def write_grid(columns: dict[str, Tensor], path: Path) -> None:
+    """Write the grid as a PNG under its final name only when it is whole."""
+    fresh = path.with_name(f".{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(grid(columns)).save(fresh, format="PNG")
+    fresh.replace(path)

@@ -1,0 +1,88 @@
+"""What a run says of itself while it goes: metrics.jsonl, TensorBoard, the environment."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class Tracker:
+    """Appends to `metrics.jsonl` and to TensorBoard events.
+
+    On resume, lines after the checkpoint's step are dropped, so that every step stands there once.
+    """
+
+    def __init__(self, run: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+        self.path = run / "metrics.jsonl"
+        if self.path.exists():
+            _keep_until(self.path, step)
+        self.file = self.path.open("a", encoding="utf-8")
+        self.board = SummaryWriter(str(run / "tensorboard"), purge_step=step if step else None)
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """One line: {"step": step, **values}."""
+        self.file.write(json.dumps({"step": step, **values}) + "\n")
+        self.file.flush()
+        for name, value in values.items():
+            self.board.add_scalar(name, value, step)
+
+    def picture(self, step: int, pixels: Any) -> None:
+        """A sample grid, (H, W, 3) uint8, on the board."""
+        self.board.add_image("samples", pixels, step, dataformats="HWC")
+
+    def close(self) -> None:
+        self.file.close()
+        self.board.close()
+
+
+def _keep_until(path: Path, step: int) -> None:
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:  # the line being written when the run was killed
+            continue
+        if entry["step"] <= step:
+            kept.append(line)
+    fresh = path.with_suffix(".part")
+    fresh.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    fresh.replace(path)
+
+
+def read_metrics(run: Path) -> list[dict[str, float]]:
+    """The lines of a run's metrics.jsonl, oldest first; empty if there are none."""
+    path = run / "metrics.jsonl"
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+
+
+def environment(device: torch.device, dtype: torch.dtype | None) -> dict[str, Any]:
+    """Versions, machine, device and precision, for environment.json."""
+    packages = ("unpaired", "torch", "torchvision", "accelerate", "safetensors", "numpy", "Pillow")
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "command": sys.argv,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "device": str(device),
+        "precision": "fp32" if dtype is None else str(dtype).removeprefix("torch."),
+        "versions": versions,
+    }
