@@ -148,8 +148,8 @@ class TrainConfig(Generic[S]):
 
 
 CHANGEABLE_ON_RESUME = frozenset(
-    ("steps", "epochs", "minutes", "device", "workers", "cache", "log_every", "sample_every")
-    + ("checkpoint_every", "keep")
+    {"steps", "epochs", "minutes", "device", "workers", "cache", "keep"}
+    | {"log_every", "sample_every", "checkpoint_every"}
 )
 
 
@@ -167,6 +167,8 @@ def from_dict(tree: dict[str, Any], source: str = "the configuration") -> TrainC
 
     Raises: UserError that names the first key that is unknown, missing or of the wrong type.
     """
+    if not isinstance(tree, dict):
+        raise UserError(f"{source}: expected keys and values; give the config.yaml of a run")
     tree = dict(tree)
     method = tree.get("method", "cyclegan")
     if method not in METHODS:

@@ -195,8 +195,13 @@ class _Run:
         if continuing:
             card, state = read_state(find_checkpoint(self.out))
             self.trainer.restore(state)
-            progress = state.values["run"]
-            self.seconds, self.best = progress["seconds"], progress["best"]
+            try:
+                so_far = state.values["run"]
+                self.seconds, self.best = so_far["seconds"], so_far["best"]
+            except KeyError as error:
+                raise UserError(
+                    f"the checkpoint lacks {error}; it can't continue the run"
+                ) from None
             self.saved = self.pictured = self.trainer.steps
             self.reporter.say(f"continuing {self.out} from step {card.step}")
         if self.main:

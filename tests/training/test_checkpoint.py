@@ -1,0 +1,138 @@
+"""Checkpoints are whole or absent, describe themselves, and are found."""
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import unpaired.training.checkpoint as module
+from tests.training.runs import tiny_config, write_dataset
+from unpaired.errors import UserError
+from unpaired.training.checkpoint import (
+    find_checkpoint,
+    load_method,
+    prune,
+    read_card,
+    read_state,
+    save_checkpoint,
+)
+from unpaired.training.run import train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    data = write_dataset(folder / "data")
+    return train(tiny_config(data, steps=4, checkpoint_every=2), folder / "run", quiet=True)
+
+
+def test_a_checkpoint_says_all_that_is_needed_to_use_it(run):
+    card = read_card(find_checkpoint(run))
+    assert (card.method, card.channels_x, card.channels_y) == ("cyclegan", 3, 3)
+    assert (card.dtype_x, card.dtype_y, card.size, card.step) == ("uint8", "uint8", 16, 4)
+    assert card.directions == ("x2y", "y2x")
+    assert card.settings["generator"]["norm"] == "instance"
+    method, _ = load_method(find_checkpoint(run))
+    images = torch.zeros(1, 3, 16, 16)
+    assert method.translate(images, "x2y").shape == images.shape
+    assert not method.training
+
+
+def test_the_averaged_weights_translate_unless_the_last_ones_are_asked_for(run):
+    _, state = read_state(find_checkpoint(run))
+    averaged, _ = load_method(find_checkpoint(run))
+    last, _ = load_method(find_checkpoint(run), averaged=False)
+    name = "G.model.1.weight"
+    assert torch.equal(averaged.state_dict()[name], state.tensors["ema"][name])
+    assert torch.equal(last.state_dict()[name], state.tensors["weights"][name])
+    assert not torch.equal(averaged.state_dict()[name], last.state_dict()[name])
+
+
+def test_latest_best_and_numbers_are_found_and_others_refused_with_what_there_is(run):
+    assert find_checkpoint(run).name == "step_00000004"
+    assert find_checkpoint(run, "2").name == "step_00000002"
+    assert find_checkpoint(run / "checkpoints" / "step_00000002").name == "step_00000002"
+    with pytest.raises(UserError, match="it has steps 2, 4"):
+        find_checkpoint(run, "3")
+    with pytest.raises(UserError, match='no checkpoint "best"'):
+        find_checkpoint(run, "best")
+    with pytest.raises(UserError, match="latest, best or a step number"):
+        find_checkpoint(run, "newest")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(UserError, match="not a run folder"):
+        find_checkpoint(tmp_path)
+    with pytest.raises(UserError, match="no run at"):
+        find_checkpoint(tmp_path / "missing")
+
+
+def copy_of(run: Path, tmp_path: Path) -> Path:
+    import shutil
+
+    shutil.copytree(run, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_a_pointer_lost_between_rename_and_replace_falls_back_to_the_newest(run, tmp_path):
+    copy = copy_of(run, tmp_path)
+    (copy / "latest").unlink()
+    assert find_checkpoint(copy).name == "step_00000004"
+    (copy / "latest").write_text("step_00000099\n")
+    assert find_checkpoint(copy).name == "step_00000004"
+
+
+@pytest.mark.parametrize("when", range(1, 8))
+def test_a_full_disk_at_any_write_leaves_the_earlier_checkpoint_and_no_partial_one(
+    when, run, tmp_path, monkeypatch
+):
+    copy = copy_of(run, tmp_path)
+    card, state = read_state(find_checkpoint(copy))
+    later = module.Card(**{**card.__dict__, "step": 6})
+    calls = 0
+    sync = module._sync
+
+    def full(path):
+        nonlocal calls
+        calls += 1
+        if calls == when:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        sync(path)
+
+    monkeypatch.setattr(module, "_sync", full)
+    with pytest.raises(UserError, match="no space left") as error:
+        save_checkpoint(copy, later, state)
+    assert "--resume" in str(error.value)
+    assert read_state(find_checkpoint(copy))[0].step in (4, 6)
+    assert not list((copy / "checkpoints").glob(".*"))
+
+
+def test_only_the_last_and_the_pointed_at_are_kept(run, tmp_path):
+    copy = copy_of(run, tmp_path)
+    card, state = read_state(find_checkpoint(copy))
+    for step in (6, 8, 10):
+        save_checkpoint(copy, module.Card(**{**card.__dict__, "step": step}), state)
+    module.point(copy, "best", "step_00000006")
+    prune(copy, keep=2)
+    names = {p.name for p in (copy / "checkpoints").iterdir()}
+    assert names == {"step_00000006", "step_00000008", "step_00000010"}
+
+
+def test_a_newer_format_is_refused(run, tmp_path):
+    copy = copy_of(run, tmp_path)
+    path = find_checkpoint(copy) / "checkpoint.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}))
+    with pytest.raises(UserError, match="newer version"):
+        read_card(path.parent)
+
+
+def test_best_is_the_lowest_score_and_last_stays_beside_it(tmp_path):
+    data = write_dataset(tmp_path / "data", train=24)
+    scores = iter([3.0, 1.0, 2.0])
+    config = tiny_config(data, steps=6, evaluate_every=2, checkpoint_every=2, keep=1)
+    run = train(config, tmp_path / "run", score=lambda *_: next(scores), quiet=True)
+    assert read_card(find_checkpoint(run, "best")).step == 4
+    assert read_card(find_checkpoint(run, "best")).score == 1.0
+    assert read_card(find_checkpoint(run)).step == 6

@@ -1,0 +1,263 @@
+"""A run that is killed and resumed ends exactly where the undisturbed run ends."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.training.runs import tiny_config, write_dataset
+from unpaired.errors import UserError
+from unpaired.training.checkpoint import TENSOR_FILES, find_checkpoint, read_state
+from unpaired.training.config import read_yaml, write_yaml
+from unpaired.training.run import train
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from unpaired.training import run as module
+from unpaired.training.config import read_yaml
+from unpaired.training.run import Interrupted, train
+
+slow = float(sys.argv[4])
+step = module.Trainer.step
+module.Trainer.step = lambda *a: (time.sleep(slow), step(*a))[1]
+try:
+    train(read_yaml(Path(sys.argv[1])), Path(sys.argv[2]), resume=sys.argv[3] == "resume")
+except Interrupted as stop:
+    print(stop, file=sys.stderr)
+    sys.exit(stop.exit_code)
+"""
+
+
+def start(config: Path, out: Path, *, resume: bool = False, slow: float = 0.0):
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, config, out, "resume" if resume else "new", str(slow)],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def wait_for_step(run: Path, step: int) -> None:
+    """Until metrics.jsonl shows `step`."""
+    metrics, end = run / "metrics.jsonl", time.monotonic() + 60
+    while time.monotonic() < end:
+        if metrics.exists() and f'"step": {step},' in metrics.read_text():
+            return
+        time.sleep(0.005)
+    raise AssertionError(f"step {step} was never reached")
+
+
+def assert_same_state(a: Path, b: Path) -> None:
+    """Every tensor and every value of two checkpoints is equal, but for the wall clock."""
+    (card_a, one), (card_b, two) = read_state(a), read_state(b)
+    assert card_a == card_b
+    for name in TENSOR_FILES:
+        assert one.tensors[name].keys() == two.tensors[name].keys(), name
+        for key, value in one.tensors[name].items():
+            assert torch.equal(value, two.tensors[name][key]), f"{name}: {key}"
+    for state in (one, two):
+        state.values["run"].pop("seconds")
+    assert one.values == two.values
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data") / "set")
+
+
+@pytest.fixture(scope="module")
+def config(dataset, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "config.yaml"
+    write_yaml(tiny_config(dataset), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(config, tmp_path_factory) -> Path:
+    """The run that nobody killed: 12 steps, epochs of 7, checkpoints at 4, 8, 12."""
+    run = tmp_path_factory.mktemp("runs") / "undisturbed"
+    process = start(config, run)
+    assert process.wait(60) == 0, process.stderr.read()
+    return run
+
+
+def test_resumed_run_equals_uninterrupted_run_after_sigkill_in_the_middle_of_an_epoch(
+    config, undisturbed, tmp_path
+):
+    run = tmp_path / "run"
+    process = start(config, run, slow=0.05)
+    wait_for_step(run, 6)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert read_state(find_checkpoint(run))[0].step == 4
+    assert start(config, run, resume=True).wait(60) == 0
+    assert_same_state(find_checkpoint(run), find_checkpoint(undisturbed))
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 13))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_finishes_the_step_saves_it_and_says_how_to_resume(
+    number, code, config, undisturbed, tmp_path
+):
+    run = tmp_path / "run"
+    process = start(config, run, slow=0.05)
+    wait_for_step(run, 5)
+    process.send_signal(number)
+    assert process.wait(60) == code
+    step = read_state(find_checkpoint(run))[0].step
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    assert step == json.loads(lines[-1])["step"] >= 5
+    assert f"unpaired train --out {run} --resume" in process.stderr.read()
+    assert start(config, run, resume=True).wait(60) == 0
+    assert_same_state(find_checkpoint(run), find_checkpoint(undisturbed))
+
+
+def copy_at_step_8(undisturbed: Path, tmp_path: Path) -> Path:
+    """The undisturbed run as if it had been stopped at step 8."""
+    run = tmp_path / "copy"
+    shutil.copytree(undisturbed, run)
+    shutil.rmtree(run / "checkpoints" / "step_00000012")
+    (run / "latest").write_text("step_00000008\n")
+    return run
+
+
+def seal(checkpoint: Path) -> None:
+    """Make the card vouch for the files as they are now, so that only their content is at fault."""
+    from unpaired.training.checkpoint import _fingerprint
+
+    card = json.loads((checkpoint / "checkpoint.json").read_text())
+    card["files"] = {
+        p.name: _fingerprint(p) for p in checkpoint.iterdir() if p.name != "checkpoint.json"
+    }
+    (checkpoint / "checkpoint.json").write_text(json.dumps(card))
+
+
+def fields(tree: dict, prefix: tuple = ()) -> list[tuple]:
+    """The path of every value in nested dictionaries."""
+    found = []
+    for key, value in tree.items():
+        found += [(*prefix, key)]
+        if isinstance(value, dict):
+            found += fields(value, (*prefix, key))
+    return found
+
+
+def test_deleting_any_one_field_of_a_checkpoint_makes_the_resume_refuse_or_differ(
+    config, undisturbed, tmp_path
+):
+    """No field is decoration: each is needed to end at the same state."""
+    run = copy_at_step_8(undisturbed, tmp_path)
+    checkpoint = run / "checkpoints" / "step_00000008"
+    originals = {p.name: p.read_bytes() for p in checkpoint.iterdir()}
+
+    def refused_or_different() -> bool:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch, "get_num_threads", lambda: 1)
+            copy = tmp_path / "trial"
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(run, copy)
+            try:
+                train(read_yaml(config), copy, resume=True, quiet=True)
+                assert_same_state(find_checkpoint(copy), find_checkpoint(undisturbed))
+            except (UserError, AssertionError):
+                return True
+            return False
+
+    assert not refused_or_different(), "untouched, it must resume and be equal"
+
+    def restore() -> None:
+        for name, content in originals.items():
+            (checkpoint / name).write_bytes(content)
+
+    survived = []
+    for name in TENSOR_FILES:
+        tensors = load_file(checkpoint / f"{name}.safetensors")
+        for key in list(tensors)[:: max(1, len(tensors) // 6)]:  # every tensor costs a run
+            save_file(
+                {k: v for k, v in tensors.items() if k != key}, checkpoint / f"{name}.safetensors"
+            )
+            seal(checkpoint)
+            if not refused_or_different():
+                survived.append(f"{name}: {key}")
+            restore()
+    state = json.loads(originals["state.json"])
+    for path in fields(state):
+        if path[:2] == ("run", "seconds"):
+            continue  # the wall clock is not part of the comparison
+        tree = json.loads(originals["state.json"])
+        inner = tree
+        for key in path[:-1]:
+            inner = inner[key]
+        del inner[path[-1]]
+        (checkpoint / "state.json").write_text(json.dumps(tree))
+        seal(checkpoint)
+        if not refused_or_different():
+            survived.append(f"state.json: {path}")
+        restore()
+    for name in originals:
+        (checkpoint / name).unlink()
+        if not refused_or_different():
+            survived.append(name)
+        restore()
+    card = json.loads(originals["checkpoint.json"])
+    for key in card:
+        if key in ("preset", "score", "format"):
+            continue  # optional by definition
+        (checkpoint / "checkpoint.json").write_text(
+            json.dumps({k: v for k, v in card.items() if k != key})
+        )
+        if not refused_or_different():
+            survived.append(f"checkpoint.json: {key}")
+        restore()
+    assert survived == []
+
+
+def test_damage_anywhere_in_a_checkpoint_is_refused_by_name(undisturbed, config, tmp_path):
+    run = copy_at_step_8(undisturbed, tmp_path)
+    checkpoint = run / "checkpoints" / "step_00000008"
+    for path in sorted(checkpoint.iterdir()):
+        whole = path.read_bytes()
+        for damaged in (
+            whole[: len(whole) // 2],
+            whole[:-1] + bytes([whole[-1] ^ 1]),
+            b"",
+        ):
+            path.write_bytes(damaged)
+            with pytest.raises(UserError, match=path.name.replace(".", r"\.")):
+                train(read_yaml(config), run, resume=True, quiet=True)
+        path.write_bytes(whole)
+
+
+def test_resume_refuses_a_setting_that_would_change_the_run(undisturbed, dataset, tmp_path):
+    run = copy_at_step_8(undisturbed, tmp_path)
+    with pytest.raises(UserError, match="--batch differs"):
+        train(tiny_config(dataset, batch=2), run, resume=True, quiet=True)
+    with pytest.raises(UserError, match=r"--loss\.identity differs"):
+        from unpaired.training.config import with_changes
+
+        train(
+            with_changes(tiny_config(dataset), {"settings.loss.identity": 0.0}),
+            run,
+            resume=True,
+            quiet=True,
+        )
+
+
+def test_a_finished_run_can_be_made_longer(undisturbed, dataset, tmp_path):
+    run = tmp_path / "copy"
+    shutil.copytree(undisturbed, run)
+    train(tiny_config(dataset, steps=14), run, resume=True, quiet=True)
+    assert read_state(find_checkpoint(run))[0].step == 14
