@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from tests.training.runs import tiny_config, write_dataset
 from unpaired.errors import UserError
 from unpaired.training.checkpoint import TENSOR_FILES, find_checkpoint, read_state
-from unpaired.training.config import read_yaml, write_yaml
+from unpaired.training.config import read_yaml, with_changes, write_yaml
 from unpaired.training.run import train
 
 SCRIPT = """
@@ -245,15 +245,9 @@ def test_resume_refuses_a_setting_that_would_change_the_run(undisturbed, dataset
     run = copy_at_step_8(undisturbed, tmp_path)
     with pytest.raises(UserError, match="--batch differs"):
         train(tiny_config(dataset, batch=2), run, resume=True, quiet=True)
+    without_identity = with_changes(tiny_config(dataset), {"settings.loss.identity": 0.0})
     with pytest.raises(UserError, match=r"--loss\.identity differs"):
-        from unpaired.training.config import with_changes
-
-        train(
-            with_changes(tiny_config(dataset), {"settings.loss.identity": 0.0}),
-            run,
-            resume=True,
-            quiet=True,
-        )
+        train(without_identity, run, resume=True, quiet=True)
 
 
 def test_a_finished_run_can_be_made_longer(undisturbed, dataset, tmp_path):

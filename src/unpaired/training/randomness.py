@@ -30,7 +30,8 @@ def random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
     if torch.cuda.is_available():
         tensors |= {f"cuda_{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
     name, keys, *rest = np.random.get_state(legacy=True)
-    return tensors, {"python": random.getstate(), "numpy": [name, keys.tolist(), *rest]}
+    plain = [name, np.asarray(keys).tolist(), *rest]
+    return tensors, {"python": random.getstate(), "numpy": plain}
 
 
 def restore_random_state(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
