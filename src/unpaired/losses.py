@@ -1,0 +1,93 @@
+"""The losses, each a small function that reads like its equation; all compute in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as fn
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """What the two sides of an adversarial game minimise, from raw scores (N, 1, h, w).
+
+    Attributes:
+        discriminator: (real scores, fake scores) -> scalar.
+        generator: (fake scores) -> scalar.
+        penalty: (D, real images, fake images) -> scalar that the discriminator minimises too.
+    """
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor], Tensor]
+    penalty: Callable[[nn.Module, Tensor, Tensor], Tensor] | None = None
+
+
+def least_squares() -> Adversarial:
+    """LSGAN (Mao et al. 2017): D pulls real scores to 1, fake ones to 0; G pulls fake ones to 1."""
+    return Adversarial(
+        discriminator=lambda real, fake: (
+            0.5 * ((real.float() - 1).square().mean() + fake.float().square().mean())
+        ),
+        generator=lambda fake: (fake.float() - 1).square().mean(),
+    )
+
+
+def log_loss() -> Adversarial:
+    """Eq. 1 (Goodfellow et al. 2014), halved for D; G maximises log D(G(x)) (non-saturating).
+
+    With D = sigmoid(score): -log D = softplus(-score) and -log(1 - D) = softplus(score).
+    """
+    return Adversarial(
+        discriminator=lambda real, fake: (
+            0.5 * (fn.softplus(-real.float()).mean() + fn.softplus(fake.float()).mean())
+        ),
+        generator=lambda fake: fn.softplus(-fake.float()).mean(),
+    )
+
+
+def hinge() -> Adversarial:
+    """Hinge (Lim and Ye 2017; Miyato et al. 2018), halved for D."""
+    return Adversarial(
+        discriminator=lambda real, fake: (
+            0.5 * (fn.relu(1 - real.float()).mean() + fn.relu(1 + fake.float()).mean())
+        ),
+        generator=lambda fake: -fake.float().mean(),
+    )
+
+
+def wasserstein(penalty_weight: float = 10.0) -> Adversarial:
+    """WGAN-GP (Gulrajani et al. 2017): scores as a critic's, and a penalty on its slope."""
+    return Adversarial(
+        discriminator=lambda real, fake: fake.float().mean() - real.float().mean(),
+        generator=lambda fake: -fake.float().mean(),
+        penalty=lambda D, real, fake: penalty_weight * gradient_penalty(D, real, fake),
+    )
+
+
+def gradient_penalty(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """E[(|grad D(z)|_2 - 1)^2] at points z between real and fake images, one per image.
+
+    Args: real, fake: (N, C, H, W). The points are drawn from torch's global generator.
+    """
+    real, fake = real.detach().float(), fake.detach().float()
+    share = torch.rand(len(real), 1, 1, 1, device=real.device)
+    between = (share * real + (1 - share) * fake).requires_grad_(True)
+    scores = D(between).float().sum()
+    (slope,) = torch.autograd.grad(scores, between, create_graph=True)
+    return (slope.float().flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def l1(a: Tensor, b: Tensor) -> Tensor:
+    """Mean absolute difference over all elements: |a - b|_1 of eq. 2."""
+    return (a.float() - b.float()).abs().mean()
+
+
+ADVERSARIAL: dict[str, Adversarial] = {
+    "lsgan": least_squares(),
+    "log": log_loss(),
+    "hinge": hinge(),
+    "wgan-gp": wasserstein(),
+}

@@ -1,0 +1,89 @@
+"""Norms, upsampling and residual blocks that the networks are built from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as fn
+from torch import Tensor, nn
+
+Norm = Literal["instance", "instance-affine", "batch", "none"]
+Upsample = Literal["transposed", "resize"]
+
+
+class InstanceNorm(nn.Module):
+    """Each channel of each image to mean 0 and variance 1 (Ulyanov et al. 2016), eps 1e-5.
+
+    The same numbers as `nn.InstanceNorm2d`, but a channels-last tensor stays channels-last: batch
+    norm of one image at a time is instance norm, and it doesn't copy to contiguous memory first.
+    Statistics always come from the image at hand, in training and evaluation alike.
+    """
+
+    def __init__(self, channels: int, affine: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same. Raises: ValueError if H = W = 1: one pixel has no variance."""
+        if x.shape[2] * x.shape[3] == 1:
+            raise ValueError(
+                "instance norm of a single pixel: the network is too deep for the image"
+            )
+        each = [fn.batch_norm(i, None, None, self.weight, self.bias, True) for i in x.split(1)]
+        return each[0] if len(each) == 1 else torch.cat(each)
+
+
+def make_norm(kind: Norm, channels: int) -> list[nn.Module]:
+    """The norm layer as a list: empty for "none", so that the other layers keep their places."""
+    if kind == "batch":
+        return [nn.BatchNorm2d(channels)]
+    if kind == "none":
+        return []
+    return [InstanceNorm(channels, affine=kind == "instance-affine")]
+
+
+def has_bias(kind: Norm) -> bool:
+    """Whether a convolution before the norm has a bias, as in the authors' code."""
+    return kind != "batch"
+
+
+class ResnetBlock(nn.Module):
+    """x + conv_block(x), two 3x3 convolutions with reflection padding (Johnson et al. 2016)."""
+
+    def __init__(self, channels: int, norm: Norm, dropout: bool) -> None:
+        super().__init__()
+        self.conv_block = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=has_bias(norm)),
+            *make_norm(norm, channels),
+            nn.ReLU(inplace=True),
+            *([nn.Dropout(0.5)] if dropout else []),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=has_bias(norm)),
+            *make_norm(norm, channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv_block(x)
+
+
+class ResizeConv(nn.Sequential):
+    """Nearest-neighbour doubling, then a 3x3 convolution: no checkerboards (Odena et al. 2016)."""
+
+    def __init__(self, channels_in: int, channels_out: int, bias: bool) -> None:
+        super().__init__(
+            nn.Upsample(scale_factor=2, mode="nearest"),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels_in, channels_out, 3, bias=bias),
+        )
+
+
+def make_upsample(kind: Upsample, channels_in: int, channels_out: int, bias: bool) -> nn.Module:
+    """Double height and width: the paper's fractionally strided convolution, or `ResizeConv`."""
+    if kind == "resize":
+        return ResizeConv(channels_in, channels_out, bias)
+    return nn.ConvTranspose2d(
+        channels_in, channels_out, 3, stride=2, padding=1, output_padding=1, bias=bias
+    )

@@ -1,0 +1,66 @@
+"""The generator of Johnson et al. 2016, as CycleGAN uses it."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from unpaired.networks.blocks import (
+    Norm,
+    ResnetBlock,
+    Upsample,
+    has_bias,
+    make_norm,
+    make_upsample,
+)
+
+
+class ResNetGenerator(nn.Module):
+    """c7s1-k, d2k, d4k, R4k x n, u2k, uk, c7s1-out (CycleGAN, appendix 7.2).
+
+    Parameters are named as in the authors' PyTorch code, so its published weights load.
+
+    Args:
+        filters: k, filters of the first layer.
+        blocks: n; the paper has 6 for 128x128 images and 9 from 256x256 on.
+        downsamplings: how often the image is halved and doubled again; the paper has 2.
+        upsample: "transposed" as in the paper, or "resize", which leaves no checkerboards.
+
+    Attributes:
+        multiple: height and width must be multiples of it.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        filters: int = 64,
+        blocks: int = 9,
+        norm: Norm = "instance",
+        dropout: bool = False,
+        upsample: Upsample = "transposed",
+        downsamplings: int = 2,
+    ) -> None:
+        super().__init__()
+        bias, k = has_bias(norm), filters
+        layers: list[nn.Module] = [
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(in_channels, k, 7, bias=bias),
+            *make_norm(norm, k),
+            nn.ReLU(inplace=True),
+        ]
+        for _ in range(downsamplings):
+            layers += [nn.Conv2d(k, 2 * k, 3, stride=2, padding=1, bias=bias)]
+            layers += [*make_norm(norm, 2 * k), nn.ReLU(inplace=True)]
+            k *= 2
+        layers += [ResnetBlock(k, norm, dropout) for _ in range(blocks)]
+        for _ in range(downsamplings):
+            layers += [make_upsample(upsample, k, k // 2, bias)]
+            layers += [*make_norm(norm, k // 2), nn.ReLU(inplace=True)]
+            k //= 2
+        layers += [nn.ReflectionPad2d(3), nn.Conv2d(k, out_channels, 7), nn.Tanh()]
+        self.model = nn.Sequential(*layers)
+        self.multiple = 2**downsamplings
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in, H, W) in [-1, 1] -> (N, out, H, W) in [-1, 1]."""
+        return self.model(x)
