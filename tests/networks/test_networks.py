@@ -69,6 +69,17 @@ def test_a_resnet_keeps_the_size_of_any_image_whose_sides_are_multiples(
     assert out.abs().max() <= 1
 
 
+def test_an_input_skip_paints_on_the_input():
+    network = ResNetGenerator(3, 3, filters=2, blocks=1, input_skip=True)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+    x = torch.rand(1, 3, 16, 16) * 2 - 1
+    torch.testing.assert_close(network(x), torch.tanh(x))
+    with pytest.raises(UserError, match="input-skip"):
+        ResNetGenerator(1, 3, filters=2, blocks=1, input_skip=True)
+
+
 @pytest.mark.parametrize("depth", [2, 3, 5])
 def test_a_unet_keeps_the_size_down_to_a_bottleneck_of_one_pixel(depth):
     network = UNetGenerator(1, 3, filters=2, depth=depth)

@@ -30,6 +30,8 @@ class GeneratorConfig:
     """ResNet: "resize" leaves no checkerboards."""
     downsamplings: int = 2
     """ResNet: how often the image is halved."""
+    input_skip: bool = False
+    """ResNet: paint on the input, tanh(x + model(x)); settles fast, changes shapes less."""
     depth: int = 8
     """U-Net: levels; sides must be multiples of 2^depth."""
     init: Init = "normal"
@@ -87,6 +89,7 @@ def build_generator(
             config.dropout,
             config.upsample,
             config.downsamplings,
+            config.input_skip,
         )
     initialise(network, config.init, config.init_gain)
     return network

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
+from unpaired.errors import UserError
 from unpaired.networks.blocks import (
     Norm,
     ResnetBlock,
@@ -22,6 +24,8 @@ class ResNetGenerator(nn.Module):
     Args:
         filters: k, filters of the first layer.
         blocks: n; the paper has 6 for 128x128 images and 9 from 256x256 on.
+        input_skip: the network paints on its input, tanh(x + model(x)), instead of a blank canvas;
+            colours that both domains share survive from the first step on. Not in the paper.
         downsamplings: how often the image is halved and doubled again; the paper has 2.
         upsample: "transposed" as in the paper, or "resize", which leaves no checkerboards.
 
@@ -39,6 +43,7 @@ class ResNetGenerator(nn.Module):
         dropout: bool = False,
         upsample: Upsample = "transposed",
         downsamplings: int = 2,
+        input_skip: bool = False,
     ) -> None:
         super().__init__()
         bias, k = has_bias(norm), filters
@@ -60,7 +65,18 @@ class ResNetGenerator(nn.Module):
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(k, out_channels, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
         self.multiple = 2**downsamplings
+        self.input_skip = input_skip
+        if input_skip and in_channels != out_channels:
+            raise UserError(
+                f"--generator.input-skip needs equal channels, but the domains have {in_channels} "
+                f"and {out_channels}; drop it"
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in, H, W) in [-1, 1] -> (N, out, H, W) in [-1, 1]."""
-        return self.model(x)
+        if not self.input_skip:
+            return self.model(x)
+        painted = x
+        for layer in self.model[:-1]:
+            painted = layer(painted)
+        return torch.tanh(x + painted)
