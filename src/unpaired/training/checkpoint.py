@@ -30,8 +30,8 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from unpaired.data.images import ImageConfig
 
+from unpaired.data.images import ImageConfig
 from unpaired.errors import UserError
 from unpaired.methods import METHODS, Method
 from unpaired.training.config import parse

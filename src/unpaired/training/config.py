@@ -10,8 +10,8 @@ from typing import Annotated, Any, Generic, TypeVar
 import tyro
 import yaml
 from pydantic import TypeAdapter, ValidationError
-from unpaired.data.images import ImageConfig
 
+from unpaired.data.images import ImageConfig
 from unpaired.errors import UserError
 from unpaired.methods import METHODS
 from unpaired.training.precision import Precision

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import signal
 import threading
@@ -17,9 +16,9 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+
 from unpaired.data.batches import Batches
 from unpaired.data.domains import DataSet, Domain, open_dataset
-
 from unpaired.errors import UserError
 from unpaired.methods import METHODS
 from unpaired.methods.base import Direction
@@ -108,7 +107,6 @@ def train(
         config.data,
         Path(config.x) if config.x else None,
         Path(config.y) if config.y else None,
-        seed=config.seed,
         channels_x=config.channels_x,
         channels_y=config.channels_y,
     )
@@ -465,12 +463,7 @@ def _hold_out(domain: Domain, seed: int, name: str) -> tuple[Domain, Domain]:
             f"--evaluate-every holds a tenth of the images out, but domain {name.upper()} has only "
             f"{len(order)}; give 20 or more, or drop it"
         )
-    return _subset(domain, sorted(order[count:])), _subset(domain, sorted(order[:count]))
-
-
-def _subset(domain: Domain, indices: list[int]) -> Domain:
-    names = tuple(domain.names[i] for i in indices)
-    return dataclasses.replace(domain, names=names, read=lambda i: domain.read(indices[i]))
+    return domain.subset(sorted(order[count:])), domain.subset(sorted(order[:count]))
 
 
 def _spread(count: int, wanted: int) -> list[int]:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from unpaired.data.decode import from_unit
 
+from unpaired.data.decode import from_unit
 from unpaired.methods import Method
 
 GAP = 2  # pixels between the pictures
