@@ -1,0 +1,258 @@
+"""Files in, files out: translate images and folders of them without ever harming one."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unpaired.data.decode import Picture, UnreadableImage, read_picture
+from unpaired.data.domains import list_images
+from unpaired.errors import UserError
+from unpaired.translation.output import (
+    FORMATS,
+    Format,
+    Unwritable,
+    check_format,
+    choose_format,
+    encode,
+    write_whole,
+)
+from unpaired.translation.translator import Translator
+
+HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no other image would fare better
+
+
+@dataclass
+class Summary:
+    """What became of the inputs."""
+
+    translated: int = 0
+    skipped: int = 0
+    """Already there, and `overwrite` not given."""
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    """(input, why)."""
+
+    def __str__(self) -> str:
+        return f"{self.translated} translated, {self.skipped} skipped, {len(self.failed)} failed"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input, and its place in the output folder without the suffix of a format."""
+
+    source: Path
+    target: Path
+
+    def output(self, format: str) -> Path:
+        return self.target.with_name(f"{self.target.name}.{format}")
+
+
+def translate_files(
+    translator: Translator,
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    direction: str | None = None,
+    batch: int = 1,
+    overwrite: bool = False,
+    format: Format | None = None,
+    on_done: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """Translate images and folders of images into the folder `out`.
+
+    Sub-folders are kept. `photo.jpg` becomes `photo.png`; where two inputs would get one name, both
+    keep their whole name: `photo.jpg.png` and `photo.tif.png`. Every file is written beside its
+    place and then moved there, so a file that stands in `out` is whole. An image that can't be
+    read, translated or written is reported and does not stop the rest.
+
+    Args:
+        batch: images of one size to send through the network together.
+        overwrite: translate again what stands in `out` already; inputs are never overwritten.
+        format: of the outputs; None: PNG, or TIFF for what PNG can't hold.
+        on_done: called with (inputs read, inputs in all).
+    Raises: UserError for a missing input, no images, an `out` that is an input folder or can't be
+        written, a full disk, or a direction the run lacks.
+    """
+    if batch < 1:
+        raise UserError(f"--batch is {batch}; give 1 or more")
+    check_format(format)
+    translator.direction(direction)
+    out = Path(out)
+    jobs = plan([Path(p) for p in inputs], out)
+    run = _Run(translator, out, direction, format, {_identity(job.source) for job in jobs})
+    run.make_folder(out)
+    waiting: dict[tuple[int, ...], list[tuple[Job, Picture]]] = {}
+    for number, job in enumerate(jobs, 1):
+        picture = run.read(job, overwrite)
+        if picture is not None:
+            waiting.setdefault(picture.pixels.shape, []).append((job, picture))
+            fullest = max(waiting, key=lambda shape: len(waiting[shape]))
+            if len(waiting[fullest]) == batch or sum(map(len, waiting.values())) >= 4 * batch:
+                run.translate(waiting.pop(fullest))
+        if on_done:
+            on_done(number, len(jobs))
+    for group in waiting.values():
+        run.translate(group)
+    return run.summary
+
+
+def plan(inputs: Sequence[Path], out: Path) -> list[Job]:
+    """Every image among `inputs`, each with a place in `out` of its own.
+
+    The content of a single folder lands in `out` itself; of several folders, each under its name.
+    Places are compared without case, as some file systems do.
+
+    Raises: UserError for a missing input, a folder without images, or `out` being an input folder.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError(f'--out "{out}" is a file; give a folder')
+    folders = [path for path in inputs if path.is_dir()]
+    found: dict[tuple[Path, Path], None] = {}  # (image, its name in out), each once, in order
+    for path in inputs:
+        if path.is_dir():
+            if out.exists() and out.samefile(path):
+                raise UserError(f'--out "{out}" is an input folder; choose another --out')
+            images = [p for p in list_images(path) if not _inside(p, out, path)]
+            if not images:
+                raise UserError(f'no images in "{path}"; check the path')
+            prefix = Path(path.resolve().name) if len(folders) > 1 else Path()
+            found.update({(image, prefix / image.relative_to(path)): None for image in images})
+        elif path.exists():
+            found[path, Path(path.name)] = None
+        else:
+            raise UserError(f'no image or folder at "{path}"; check the path')
+    if not found:
+        raise UserError("nothing to translate; give an image or a folder")
+    short = Counter(_folded(name.with_suffix("")) for _, name in found)
+    jobs, taken = [], set()
+    for source, name in found:
+        target = name.with_suffix("") if short[_folded(name.with_suffix(""))] == 1 else name
+        number = 1
+        while _folded(target) in taken:
+            number += 1
+            target = name.with_name(f"{name.name}-{number}")
+        taken.add(_folded(target))
+        jobs.append(Job(source, out / target))
+    return jobs
+
+
+class _Run:
+    """One call of `translate_files`: what does not change from image to image, and the summary."""
+
+    def __init__(
+        self,
+        translator: Translator,
+        out: Path,
+        direction: str | None,
+        format: Format | None,
+        protected: set[tuple[int, int] | None],
+    ) -> None:
+        self.translator, self.out, self.direction = translator, out, direction
+        self.format, self.protected = format, protected
+        self.summary = Summary()
+
+    def read(self, job: Job, overwrite: bool) -> Picture | None:
+        """The input's picture; None if there is nothing (more) to do for it."""
+        try:
+            places = [job.output(f) for f in ((self.format,) if self.format else FORMATS)]
+            there = [place for place in places if os.path.lexists(place)]
+            if any(self._is_input(place) for place in there):
+                self._fail(job, f'would overwrite the input "{there[0]}"; choose another --out')
+            elif there and not overwrite:
+                self.summary.skipped += 1
+            else:
+                return read_picture(job.source)
+        except UnreadableImage as error:
+            self._fail(job, error.reason)
+        except OSError as error:
+            self._fail(job, _reason(error))
+        return None
+
+    def translate(self, group: list[tuple[Job, Picture]]) -> None:
+        """Translate pictures of one size together and write them."""
+        try:
+            made = self.translator.pictures([picture for _, picture in group], self.direction)
+        except (UserError, RuntimeError, MemoryError) as error:
+            if isinstance(error, RuntimeError) and not _out_of_memory(error):
+                raise
+            if len(group) > 1:  # one at a time needs less memory
+                for one in group:
+                    self.translate([one])
+                return
+            height, width = group[0][1].pixels.shape[:2]
+            memory = f"not enough memory for {width} x {height} pixels"
+            self._fail(group[0][0], str(error) if isinstance(error, UserError) else memory)
+            return
+        for (job, _), picture in zip(group, made):
+            self._write(job, picture)
+
+    def _write(self, job: Job, picture: Picture) -> None:
+        place = job.output(choose_format(picture, self.format))
+        try:
+            content = encode(picture, choose_format(picture, self.format))
+            if self._is_input(place):  # it may have appeared since the inputs were listed
+                raise Unwritable(f'would overwrite the input "{place}"; choose another --out')
+            self.make_folder(place.parent)
+            write_whole(place, content)
+        except Unwritable as error:
+            self._fail(job, str(error))
+        except OSError as error:
+            if error.errno in HOPELESS:
+                raise UserError(
+                    f'cannot write "{place}": {_reason(error)}; make room or mend the folder and '
+                    f"run it again: the {self.summary.translated} images written so far are whole"
+                ) from None
+            self._fail(job, f'cannot write "{place}": {_reason(error)}')
+        else:
+            self.summary.translated += 1
+
+    def make_folder(self, folder: Path) -> None:
+        """Make an output folder; for `out` itself, UserError if that fails."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if folder == self.out and not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            if folder != self.out:
+                raise
+            raise UserError(
+                f'cannot write to "{folder}": {_reason(error)}; choose another --out'
+            ) from None
+
+    def _is_input(self, place: Path) -> bool:
+        """Whether writing `place` would touch an input, by whatever name or link."""
+        return place.exists() and _identity(place) in self.protected
+
+    def _fail(self, job: Job, reason: str) -> None:
+        self.summary.failed.append((job.source, reason))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What all names and links of one file have in common; None if it isn't there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _inside(path: Path, folder: Path, among: Path) -> bool:
+    """Whether an image found under `among` is really an output of an earlier run, in `folder`."""
+    inside = folder.resolve().is_relative_to(among.resolve())
+    return inside and path.resolve().is_relative_to(folder.resolve())
+
+
+def _folded(path: Path) -> str:
+    return str(path).casefold()
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, MemoryError) or "memory" in str(error).lower()
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,102 @@
+"""Pictures to image files that are either whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import PIL.Image
+import tifffile
+
+from unpaired.data.decode import Picture
+from unpaired.errors import UserError
+
+Format = Literal["png", "tiff", "jpg", "webp"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+class Unwritable(Exception):  # noqa: N818 - the format is at fault
+    """The format can't hold the picture."""
+
+
+def choose_format(picture: Picture, asked: Format | None) -> Format:
+    """The format asked for; else PNG where it can hold the picture, TIFF where not.
+
+    As written here, PNG holds 8-bit grey and colour with or without alpha, and 16-bit grey.
+    """
+    channels, deep = picture.pixels.shape[2], picture.pixels.dtype == np.uint16
+    fits_png = channels in (1, 3) and not (deep and (channels == 3 or picture.alpha is not None))
+    return asked or ("png" if fits_png else "tiff")
+
+
+def encode(picture: Picture, format: Format) -> bytes:
+    """The bytes of an image file: lossless, but for JPEG (quality 95, no chroma subsampling).
+
+    No EXIF and no colour profile: pixels are upright already, and a profile of the source would
+    not describe the target domain.
+
+    Raises: Unwritable if the format can't hold the picture (JPEG and WebP: 16 bits; JPEG: alpha).
+    """
+    pixels, alpha = picture.pixels, picture.alpha
+    stacked = pixels if alpha is None else np.dstack([pixels, alpha])
+    buffer = io.BytesIO()
+    if format == "tiff":
+        tifffile.imwrite(
+            buffer,
+            stacked[:, :, 0] if stacked.shape[2] == 1 else stacked,
+            photometric="rgb" if pixels.shape[2] == 3 else "minisblack",
+            planarconfig="contig" if stacked.shape[2] > 1 else None,
+            extrasamples=_extra_samples(pixels.shape[2], alpha is not None),
+            compression="zlib",
+            metadata=None,
+        )
+        return buffer.getvalue()
+    channels, deep = stacked.shape[2], stacked.dtype == np.uint16
+    if channels > 4 or (deep and (format != "png" or channels > 1)):
+        raise Unwritable(f"{format} can't hold {channels} channels of {stacked.dtype}; use tiff")
+    if format == "jpg" and alpha is not None:
+        raise Unwritable("jpg can't hold alpha; use png or webp")
+    image = PIL.Image.fromarray(
+        np.ascontiguousarray(stacked[:, :, 0] if channels == 1 else stacked)
+    )
+    if format == "jpg":
+        image.save(buffer, "JPEG", quality=95, subsampling=0)
+    elif format == "webp":
+        image.save(buffer, "WEBP", lossless=True)
+    else:
+        image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _extra_samples(channels: int, alpha: bool) -> list[str] | None:
+    extra = ["unspecified"] * (channels - (3 if channels == 3 else 1))
+    return [*extra, *(["unassalpha"] if alpha else [])] or None
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under a passing name in the same folder, then move it to its place.
+
+    Killed at any moment, or on a full disk, this leaves no partial file under `path`; what is left
+    under the passing name is replaced by the next attempt.
+
+    Raises: OSError.
+    """
+    digest = hashlib.sha256(path.name.encode()).hexdigest()[:16]
+    passing = path.with_name(f".unpaired-{digest}.part")
+    try:
+        passing.write_bytes(content)
+        passing.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            passing.unlink()
+        raise
+
+
+def check_format(format: str | None) -> None:
+    """Raises: UserError if there is no such format."""
+    if format is not None and format not in FORMATS:
+        raise UserError(f'--format is "{format}"; give one of {", ".join(FORMATS)}')
