@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unpaired.data.decode import Pixels
+
 Colours = NDArray[np.float64]
 SMALLEST = 1e-6  # share of the largest variance below which a direction of colour counts as empty
 
@@ -31,9 +33,7 @@ class ColourTransform:
     mean_y: Colours
 
     @classmethod
-    def fit(
-        cls, x: Iterable[NDArray[np.generic]], y: Iterable[NDArray[np.generic]]
-    ) -> ColourTransform:
+    def fit(cls, x: Iterable[Pixels], y: Iterable[Pixels]) -> ColourTransform:
         """From unpaired pictures, each (H, W, C) with one C and one dtype for all.
 
         Raises: ValueError if a set is empty or the channels differ.
@@ -44,14 +44,14 @@ class ColourTransform:
         root, inverse = _power(cov_x, 0.5), _power(cov_x, -0.5)
         return cls(inverse @ _power(root @ cov_y @ root, 0.5) @ inverse, mean_x, mean_y)
 
-    def __call__(self, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
+    def __call__(self, pixels: Pixels) -> Pixels:
         """(..., C) integers -> the same shape and type, rounded and clipped to the type's range."""
         moved = (pixels.astype(np.float64) - self.mean_x) @ self.matrix.T + self.mean_y
         limits = np.iinfo(pixels.dtype)
         return np.clip(np.rint(moved), limits.min, limits.max).astype(pixels.dtype)
 
 
-def _moments(pictures: Iterable[NDArray[np.generic]]) -> tuple[Colours, Colours]:
+def _moments(pictures: Iterable[Pixels]) -> tuple[Colours, Colours]:
     """Mean (C,) and covariance (C, C) over all pixels, one picture at a time."""
     count, total, products = 0, np.zeros(0), np.zeros((0, 0))
     for picture in pictures:

@@ -88,8 +88,13 @@ class EfficientNetLite0:
 
 def _fuse(network: nn.Module) -> None:
     """Fold every batch norm into the convolution before it: the same function, a third faster."""
-    pairs = (("_conv_stem", "_bn0"), ("_conv_head", "_bn1"), ("_expand_conv", "_bn0"))
-    pairs += (("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
+    pairs = (
+        ("_conv_stem", "_bn0"),
+        ("_conv_head", "_bn1"),
+        ("_expand_conv", "_bn0"),
+        ("_depthwise_conv", "_bn1"),
+        ("_project_conv", "_bn2"),
+    )
     for part in network.modules():
         for conv, norm in pairs:
             if hasattr(part, conv) and hasattr(part, norm):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from unpaired.data.decode import Pixels
 from unpaired.evaluation.distances import RESAMPLES, Estimate
 
 
-def absolute_errors(
-    translated: NDArray[np.generic], truth: NDArray[np.generic]
-) -> NDArray[np.float64]:
+def absolute_errors(translated: Pixels, truth: Pixels) -> NDArray[np.float64]:
     """The mean absolute difference of each picture from its true pair, in grey levels 0 to 255.
 
     Args: translated, truth: (N, H, W, C), both uint8 or both uint16; 16-bit differences are scaled
