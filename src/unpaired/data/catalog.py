@@ -76,3 +76,14 @@ def worldtiles_view(view: str, split: str) -> Pictures:
 
 # Name before the colon -> reader of what stands after it.
 NAMED_SETS: dict[str, Callable[[str], NamedSet]] = {"worldtiles": worldtiles}
+
+
+def describe() -> str:
+    """The named sets, for people: a line per pair of views, with its counts."""
+    index = worldtiles_index()
+    counts = ", ".join(f"{count} {split}" for split, count in index["counts"].items())
+    lines = [
+        f"worldtiles   the Earth in {index['tile']}x{index['tile']} tiles, embedded ({counts})"
+    ]
+    lines += [f"  worldtiles:{x}-{y}" for x, y in permutations(VIEWS, 2)]
+    return "\n".join(lines)

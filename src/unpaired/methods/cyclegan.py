@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 from torch import Tensor, nn
-from unpaired.losses import ADVERSARIAL, l1
 
 from unpaired.errors import UserError
+from unpaired.losses import ADVERSARIAL, l1
 from unpaired.methods.base import Batch, Direction, Losses, Method
 from unpaired.methods.batching import together
 from unpaired.networks import (
@@ -188,4 +188,4 @@ class CycleGAN(Method):
 
     @property
     def multiple(self) -> int:
-        return int(self.G.multiple)
+        return cast(int, self.G.multiple)

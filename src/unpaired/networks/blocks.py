@@ -31,7 +31,9 @@ class InstanceNorm(nn.Module):
             raise ValueError(
                 "instance norm of a single pixel: the network is too deep for the image"
             )
-        each = [fn.batch_norm(i, None, None, self.weight, self.bias, True) for i in x.split(1)]
+        each = [
+            fn.batch_norm(i, None, None, self.weight, self.bias, True) for i in torch.split(x, 1)
+        ]
         return each[0] if len(each) == 1 else torch.cat(each)
 
 

@@ -369,7 +369,7 @@ class _Run:
         with self.trainer.ema.applied() if self.trainer.ema else contextlib.nullcontext():
             method.eval()
             with torch.no_grad():
-                yield method.translate
+                yield lambda images, way: method.translate(images.to(self.trainer.device), way)
         method.train()
 
     def sample(self) -> None:

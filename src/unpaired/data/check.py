@@ -1,0 +1,119 @@
+"""Looking a data set over before hours of training are spent on it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from unpaired.data.decode import UnreadableImage
+from unpaired.data.domains import Domain, open_dataset
+
+SMALL = 100  # pictures; with fewer a discriminator soon knows them by heart
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """One split of one domain."""
+
+    pictures: int
+    channels: int
+    dtype: str
+    smallest: str
+    largest: str
+    doubles: int
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What was found. `warnings` are sentences that say what to do."""
+
+    name: str
+    splits: dict[str, SplitReport]
+    paired_test: bool
+    unreadable: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """A page for people."""
+        lines = [self.name]
+        for name, split in self.splits.items():
+            sizes = (
+                split.smallest
+                if split.smallest == split.largest
+                else (f"{split.smallest} to {split.largest}")
+            )
+            lines.append(
+                f"  {name:<8} {split.pictures:>6} pictures, {split.channels} channels, "
+                f"{split.dtype}, {sizes} pixels"
+                + (f", {split.doubles} doubles" if split.doubles else "")
+            )
+        if self.paired_test:
+            lines.append("  the test splits are pairs (same names): they can be scored")
+        lines += [f"  unreadable: {name}: {reason}" for name, reason in self.unreadable]
+        lines += [f"  warning: {warning}" for warning in self.warnings]
+        return "\n".join(lines)
+
+
+def check_dataset(data: str | None, x: Path | None = None, y: Path | None = None) -> DataReport:
+    """Decode every picture once and report.
+
+    Raises: UserError as `open_dataset` does.
+    """
+    dataset = open_dataset(data, x, y)
+    splits: dict[str, SplitReport] = {}
+    places: dict[str, list[str]] = defaultdict(list)  # content hash -> where it was seen
+    unreadable = list(dataset.skipped)
+    for name in ("train_x", "train_y", "test_x", "test_y"):
+        domain: Domain = getattr(dataset, name)
+        if len(domain):
+            splits[name] = _split(name, domain, places, unreadable)
+    warnings = [
+        f"{name} has only {split.pictures} pictures; below {SMALL} a run soon learns them by heart"
+        for name, split in splits.items()
+        if name.startswith("train") and split.pictures < SMALL
+    ]
+    shared = Counter(
+        " and ".join(sorted({where.split(":")[0] for where in seen}))
+        for seen in places.values()
+        if len({where.split(":")[0] for where in seen}) > 1
+    )
+    warnings += [
+        f"{count} pictures are in {where}; scores on them mean nothing, remove one side"
+        for where, count in shared.items()
+    ]
+    if not len(dataset.test_x) or not len(dataset.test_y):
+        warnings.append("no test split; make testA and testB to see and score unseen pictures")
+    return DataReport(dataset.name, splits, dataset.paired_test, tuple(unreadable), tuple(warnings))
+
+
+def _split(
+    name: str, domain: Domain, places: dict[str, list[str]], unreadable: list[tuple[str, str]]
+) -> SplitReport:
+    sizes: list[tuple[int, int]] = []
+    own = Counter[str]()
+    for index, picture in enumerate(domain.names):
+        try:
+            pixels = domain.read(index)
+        except UnreadableImage as error:
+            unreadable.append((picture, error.reason))
+            continue
+        digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+        own[digest] += 1
+        places[digest].append(f"{name}:{picture}")
+        sizes.append((pixels.shape[1], pixels.shape[0]))
+    by_area = sorted(sizes, key=lambda size: size[0] * size[1]) or [(0, 0)]
+    return SplitReport(
+        len(domain),
+        domain.channels,
+        domain.dtype,
+        "{} x {}".format(*by_area[0]),
+        "{} x {}".format(*by_area[-1]),
+        sum(count - 1 for count in own.values()),
+    )

