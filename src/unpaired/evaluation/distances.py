@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from unpaired.evaluation.features import Features
+from unpaired.data.decode import from_unit
+from unpaired.evaluation.features import EfficientNetLite0, FeatureNet, Features, as_rgb
+from unpaired.methods.base import Direction
 
 RESAMPLES = 1000
 
@@ -78,3 +83,28 @@ def _check(a: Features, b: Features) -> None:
         raise ValueError(
             f"KID needs two sets of 2 or more vectors of one length, not {a.shape} and {b.shape}"
         )
+
+
+def validation_score(
+    translate: Callable[[Tensor, Direction], Tensor],
+    x: Tensor,
+    y: Tensor,
+    features: FeatureNet | None = None,
+) -> float:
+    """The mean KID of both directions: translations of one domain against the other's pictures.
+
+    Args:
+        translate: as `Method.translate`; x, y: (N, C, H, W) in [-1, 1] on the method's device.
+        features: None: EfficientNet-Lite0.
+    """
+    net = features if features is not None else EfficientNetLite0()
+
+    def seen(images: Tensor) -> Features:
+        return net(as_rgb(from_unit(images.permute(0, 2, 3, 1).float().cpu().numpy(), "uint8")))
+
+    def translated(images: Tensor, direction: Direction) -> Features:
+        return np.concatenate(
+            [seen(translate(part, direction)) for part in torch.split(images, 16)]
+        )
+
+    return (kid(translated(x, "x2y"), seen(y)) + kid(translated(y, "y2x"), seen(x))) / 2

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from unpaired.data.decode import Pixels, with_dtype
+
 Pictures = NDArray[np.uint8]  # (N, H, W, 3)
 Features = NDArray[np.float64]  # (N, D)
 
@@ -84,6 +86,12 @@ class EfficientNetLite0:
         images = ((images - mean) / std).contiguous(memory_format=torch.channels_last)
         pooled: Tensor = self.network.extract_features(images).mean((2, 3)).cpu()
         return pooled
+
+
+def as_rgb(pictures: Pixels) -> Pictures:
+    """(..., C) uint8 or uint16 -> (..., 3) uint8: grey repeated, of more than 3 channels the first 3."""
+    eight = with_dtype(pictures, "uint8")
+    return eight[..., :1].repeat(3, axis=-1) if eight.shape[-1] < 3 else eight[..., :3]
 
 
 def _fuse(network: nn.Module) -> None:

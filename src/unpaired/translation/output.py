@@ -15,7 +15,7 @@ import tifffile
 from unpaired.data.decode import Picture
 from unpaired.errors import UserError
 
-Format = Literal["png", "tiff", "jpg", "webp"]
+Format = Literal["png", "tif", "jpg", "webp", "bmp"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 
@@ -30,7 +30,7 @@ def choose_format(picture: Picture, asked: Format | None) -> Format:
     """
     channels, deep = picture.pixels.shape[2], picture.pixels.dtype == np.uint16
     fits_png = channels in (1, 3) and not (deep and (channels == 3 or picture.alpha is not None))
-    return asked or ("png" if fits_png else "tiff")
+    return asked or ("png" if fits_png else "tif")
 
 
 def encode(picture: Picture, format: Format) -> bytes:
@@ -39,12 +39,13 @@ def encode(picture: Picture, format: Format) -> bytes:
     No EXIF and no colour profile: pixels are upright already, and a profile of the source would
     not describe the target domain.
 
-    Raises: Unwritable if the format can't hold the picture (JPEG and WebP: 16 bits; JPEG: alpha).
+    Raises: Unwritable if the format can't hold the picture (8 bits: JPEG, WebP, BMP; no alpha:
+        JPEG, BMP).
     """
     pixels, alpha = picture.pixels, picture.alpha
     stacked = pixels if alpha is None else np.dstack([pixels, alpha])
     buffer = io.BytesIO()
-    if format == "tiff":
+    if format == "tif":
         tifffile.imwrite(
             buffer,
             stacked[:, :, 0] if stacked.shape[2] == 1 else stacked,
@@ -57,9 +58,9 @@ def encode(picture: Picture, format: Format) -> bytes:
         return buffer.getvalue()
     channels, deep = stacked.shape[2], stacked.dtype == np.uint16
     if channels > 4 or (deep and (format != "png" or channels > 1)):
-        raise Unwritable(f"{format} can't hold {channels} channels of {stacked.dtype}; use tiff")
-    if format == "jpg" and alpha is not None:
-        raise Unwritable("jpg can't hold alpha; use png or webp")
+        raise Unwritable(f"{format} can't hold {channels} channels of {stacked.dtype}; use tif")
+    if format in ("jpg", "bmp") and alpha is not None:
+        raise Unwritable(f"{format} can't hold alpha; use png or webp")
     image = PIL.Image.fromarray(
         np.ascontiguousarray(stacked[:, :, 0] if channels == 1 else stacked)
     )
@@ -68,7 +69,7 @@ def encode(picture: Picture, format: Format) -> bytes:
     elif format == "webp":
         image.save(buffer, "WEBP", lossless=True)
     else:
-        image.save(buffer, "PNG")
+        image.save(buffer, format.upper())
     return buffer.getvalue()
 
 
