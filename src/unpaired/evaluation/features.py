@@ -89,7 +89,7 @@ class EfficientNetLite0:
 
 
 def as_rgb(pictures: Pixels) -> Pictures:
-    """(..., C) uint8 or uint16 -> (..., 3) uint8: grey repeated, of more than 3 channels the first 3."""
+    """(..., C) uint8 or uint16 -> (..., 3) uint8: grey is repeated, channels after 3 dropped."""
     eight = with_dtype(pictures, "uint8")
     return eight[..., :1].repeat(3, axis=-1) if eight.shape[-1] < 3 else eight[..., :3]
 

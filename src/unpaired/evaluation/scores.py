@@ -185,6 +185,8 @@ def _translate(translator: Translator, pictures: Pixels, direction: Direction) -
 
 def _as(pictures: Pixels, like: Pixels) -> Pixels:
     """With the channels and type of another domain."""
+    if pictures.shape[3] == like.shape[3] and pictures.dtype == like.dtype:
+        return pictures
     flat = pictures.reshape(-1, *pictures.shape[2:])
     same = with_dtype(with_channels(flat, like.shape[3]), str(like.dtype))
     return same.reshape(*pictures.shape[:3], like.shape[3])
