@@ -61,7 +61,9 @@ def kid_estimate(a: Features, b: Features, seed: int = 0, resamples: int = RESAM
     n, m = len(a), len(b)
     draws_a = rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
     draws_b = rng.multinomial(m, np.full(m, 1 / m), size=resamples).astype(np.float64)
-    values = _weighted(a, b, draws_a, draws_b)
+    with np.errstate(invalid="ignore"):
+        values = _weighted(a, b, draws_a, draws_b)
+    values = values[np.isfinite(values)]  # of tiny sets, a draw can be one picture and nothing else
     low, high = np.quantile(values, (0.025, 0.975))
     return Estimate(kid(a, b), float(low), float(high), float(values.std(ddof=1)))
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unpaired.data.decode import Pixels, UnreadableImage, with_channels, with_dtype
 from unpaired.data.domains import DataSet, Domain
@@ -98,8 +99,9 @@ def evaluate(
     pairs = held_out and dataset.paired_test
     x, y = (dataset.test_x, dataset.test_y) if held_out else (dataset.train_x, dataset.train_y)
     sets = {"x": _views(x, "x", images, size, limit), "y": _views(y, "y", images, size, limit)}
-    if pairs and len(sets["x"][1]) != len(sets["y"][1]):
-        pairs = False  # one of a pair can't be read: better no pairs than wrong ones
+    if pairs:  # a pair of which one can't be read is no pair
+        both = np.intersect1d(sets["x"][0], sets["y"][0])
+        sets = {d: (both, pixels[np.isin(kept, both)]) for d, (kept, pixels) in sets.items()}
     train = {
         "x": _views(dataset.train_x, "x", images, size, limit)[1],
         "y": _views(dataset.train_y, "y", images, size, limit)[1],
@@ -119,7 +121,8 @@ def evaluate(
     sides = []
     for direction in translator.directions:
         source, target = direction.split("2")
-        names, inputs = sets[source]
+        kept, inputs = sets[source]
+        domain = {"x": x, "y": y}[source]
         real = sets[target][1]
         truth = real if pairs else None
         translated = _translate(translator, inputs, direction)
@@ -141,7 +144,7 @@ def evaluate(
         sides.append(
             Side(
                 direction=direction,
-                names=names,
+                names=tuple(domain.names[i] for i in kept),
                 inputs=inputs,
                 translated=translated,
                 recoloured=recoloured,
@@ -163,17 +166,17 @@ def spread(count: int, wanted: int) -> list[int]:
 
 def _views(
     domain: Domain, name: DomainName, images: ImageConfig, size: int, limit: int
-) -> tuple[tuple[str, ...], Pixels]:
-    """(names, (N, size, size, C)) of a domain's readable pictures, as training samples are."""
-    names, pictures = [], []
+) -> tuple[NDArray[np.int64], Pixels]:
+    """A domain's readable pictures as training samples are: (indices, (N, size, size, C))."""
+    kept, pictures = [], []
     for i in spread(len(domain), limit):
         try:
             pictures.append(prepare_fixed(domain.read(i), images.of(name), size))
         except (UnreadableImage, ValueError):
             continue
-        names.append(domain.names[i])
+        kept.append(i)
     empty = np.zeros((0, size, size, domain.channels), domain.dtype)
-    return tuple(names), np.stack(pictures) if pictures else empty
+    return np.array(kept, np.int64), np.stack(pictures) if pictures else empty
 
 
 def _translate(translator: Translator, pictures: Pixels, direction: Direction) -> Pixels:
