@@ -35,6 +35,14 @@ Image translation without paired examples.
 `unpaired VERB --help` lists a verb's options. `unpaired --version` prints the version.
 """
 
+NOT_A_NUMBER = {
+    r"(--\S+): invalid literal for int\(\) with base 10: '(.+)'": "a whole number",
+    r"(--\S+): could not convert string to float: '(.+)'": "a number",
+    r"(--\S+): no type matching \{None\}\|INT .+ from \['(.+)'\]": "a whole number",
+    r"(--\S+): no type matching \{None\}\|FLOAT .+ from \['(.+)'\]": "a number",
+}
+"""What tyro says of a value that is no number, and what was wanted."""
+
 LENGTHS = ("--steps", "--epochs", "--minutes")
 
 
@@ -66,6 +74,13 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(
             f"{error.strerror.lower()}{where}; check the path, its rights and the disk"
         )
+    except (MemoryError, RuntimeError) as error:  # torch says RuntimeError for both
+        if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
+            raise
+        return _complain(
+            "not enough memory; give a smaller --batch, --size or --filters, or free some "
+            "(`unpaired doctor` says how much there is)"
+        )
 
 
 def _complain(message: str) -> int:
@@ -85,14 +100,15 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if verb not in VERBS:
         raise UserError(
-            f'unknown verb "{verb}"{_nearest(verb, VERBS)}; `unpaired --help` lists them'
+            f'unknown {"option" if verb.startswith("-") else "verb"} "{verb}"'
+            f"{_nearest(verb, VERBS)}; `unpaired --help` lists the verbs"
         )
     return VERBS[verb](rest)
 
 
 def _nearest(word: str, known: Any) -> str:
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f", did you mean {close[0]}?" if close else ""
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _parse(kind: Callable[..., T], arguments: list[str], prog: str, **options: Any) -> T:
@@ -119,16 +135,24 @@ def _one_line(box: str, prog: str) -> str:
     text = [line for line in lines[1:] if line.strip("-─")]  # without the title and rules
     first = text[0] if text else "wrong options"
     if first.startswith("Missing from"):
-        missing = [line for line in text[1:] if re.match(r"(--[a-z]|[A-Z]+( |$|\[))", line)]
+        missing = [line for line in text[1:] if re.match(r"(--[a-z][\w.-]* |[A-Z]+( |$|\[))", line)]
         return f"missing {', '.join(missing)}; see {prog} --help"
     if unknown := re.search(r"Unrecognized options?: (\S+?)(,|$| )", first):
         option = unknown.group(1)
         if not option.startswith("-"):
             return f'unexpected argument "{option}"; see {prog} --help'
         meant = next((line.split()[0] for line in text[1:] if line.startswith("--")), None)
-        hint = f"; did you mean {meant}?" if meant else ""
+        hint = f" (did you mean {meant}?)" if meant else ""
         return f"unknown option {option}{hint}; see {prog} --help"
     first = first.rstrip(".").replace("Error parsing ", "")
+    for pattern, wanted in NOT_A_NUMBER.items():
+        if number := re.search(pattern, first):
+            return f"{number.group(1)} is {number.group(2)}; give {wanted}"
+    if choice := re.search(r"choice (.+) for argument '(.+?)'. Expected one of \((.+?),?\)", first):
+        value, option, known = choice.groups()
+        return f"{option} is {value}; give one of {known}".replace("'", "")
+    if lone := re.search(r"issing value for argument '(\S+?)'", first):
+        return f"{lone.group(1)} needs a value; see {prog} --help"
     return f"{first[0].lower()}{first[1:]}; see {prog} --help"
 
 
@@ -137,15 +161,26 @@ def _one_line(box: str, prog: str) -> str:
 
 @dataclass(frozen=True)
 class TrainOptions(Generic[C]):
-    """Train a method on two collections of pictures that have no pairs."""
+    """Train a method on two collections of pictures that have no pairs.
+
+    Values come from the method's defaults (or --config), then --preset, then the options. Shown as
+    defaults are the values that this very command would use.
+    """
 
     run: Annotated[C, tyro.conf.arg(name="")]
+    preset: str | None = None
+    """Named settings; `unpaired train --help` lists them."""
+    config: str | None = None
+    """Start from a saved config.yaml."""
     out: str | None = None
     """The run folder; default: the first free runs/METHOD-N."""
     resume: bool = False
     """Continue the run in --out, bit for bit; a length given is the new total."""
     json: str | None = None
     """Write the run's last numbers to this file."""
+
+    def __post_init__(self) -> None:
+        _check_writable(self.json)
 
 
 def train(arguments: list[str]) -> int:
@@ -167,6 +202,8 @@ def train(arguments: list[str]) -> int:
         )
         return 0
     method = None if arguments[0].startswith("-") else arguments.pop(0)
+    if method is None and (late := next((a for a in arguments if a in METHODS), None)):
+        raise UserError(f"the method comes first; write: unpaired train {late} [OPTIONS]")
     if method is not None and method not in METHODS:
         raise UserError(
             f'unknown method "{method}"{_nearest(method, METHODS)}; known are {", ".join(METHODS)}'
@@ -252,11 +289,26 @@ def _peek(arguments: list[str], option: str) -> str | None:
     return None
 
 
-def _free(parent: Path, name: str) -> Path:
-    number = 1
+def _free(parent: Path, name: str, bare: bool = False) -> Path:
+    """The first folder that is not there: NAME-1, NAME-2, ...; `bare` calls the first NAME."""
+    if bare and not (parent / name).exists():
+        return parent / name
+    number = 2 if bare else 1
     while (parent / f"{name}-{number}").exists():
         number += 1
     return parent / f"{name}-{number}"
+
+
+def _check_writable(file: str | None) -> None:
+    """Refuse a `--json` that can't be written before the work, not after it."""
+    if file is None:
+        return
+    path = Path(file)
+    if path.is_dir() or not path.parent.is_dir():
+        wrong = "a folder" if path.is_dir() else "in a folder that is not there"
+        raise UserError(f'--json "{file}" is {wrong}; give a file in an existing folder')
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UserError(f'--json "{file}" may not be written; give another file')
 
 
 # -- translate -----------------------------------------------------------------------------------
@@ -266,11 +318,11 @@ def _free(parent: Path, name: str) -> Path:
 class TranslateOptions:
     """Turn pictures into the other domain. Output size = input size; inputs are never touched."""
 
-    run: Positional[str]
+    run: Annotated[Positional[str], tyro.conf.arg(metavar="RUN")]
     """Run folder or checkpoint folder."""
-    inputs: Positional[tuple[str, ...]]
+    inputs: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="PICTURES...")]
     """Pictures and folders; sub-folders are kept."""
-    out: str
+    out: Annotated[str, tyro.conf.arg(metavar="DIR")]
     """Folder for the results."""
     direction: Literal["x2y", "y2x"] | None = None
     """Default: the run's first."""
@@ -280,12 +332,19 @@ class TranslateOptions:
     """Do again what is already there."""
     checkpoint: str = "latest"
     """latest, best, or a step number."""
-    format: Literal["png", "tiff", "jpg", "webp"] | None = None
-    """Default: png, or tiff where png can't hold the result."""
+    format: Literal["png", "tif", "jpg", "webp", "bmp"] | None = None
+    """Default: png, or tif where png can't hold the result."""
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     json: str | None = None
     """Write the summary to this file."""
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            raise UserError("no pictures to translate; name files or folders after the run")
+        if self.batch < 1:
+            raise UserError(f"--batch is {self.batch}; give 1 or more")
+        _check_writable(self.json)
 
 
 def translate(arguments: list[str]) -> int:
@@ -294,8 +353,6 @@ def translate(arguments: list[str]) -> int:
     from unpaired.translation.folder import translate_files
     from unpaired.translation.translator import Translator
 
-    if options.batch < 1:
-        raise UserError(f"--batch is {options.batch}; give 1 or more")
     translator = Translator.load(
         options.run,
         checkpoint=options.checkpoint,
@@ -333,8 +390,8 @@ class DemoOptions:
 
     minutes: float = 10.0
     """Minutes of training; translating and scoring come on top (about one)."""
-    out: str = "runs/demo"
-    """The run folder; must be new or empty."""
+    out: str | None = None
+    """The run folder, new or empty; default: the first free of runs/demo, runs/demo-2, ..."""
     seed: int = 0
 
 
@@ -344,8 +401,9 @@ def demo(arguments: list[str]) -> int:
     from unpaired.demo import demo as run_demo
     from unpaired.training.run import DivergedError, Interrupted
 
+    out = Path(options.out) if options.out else _free(Path("runs"), "demo", bare=True)
     try:
-        report = run_demo(options.minutes, Path(options.out), options.seed)
+        report = run_demo(options.minutes, out, options.seed)
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         return stop.exit_code
@@ -369,6 +427,9 @@ class CheckOptions:
     json: str | None = None
     """Write the findings to this file."""
 
+    def __post_init__(self) -> None:
+        _check_writable(self.json)
+
 
 def data(arguments: list[str]) -> int:
     """`unpaired data list` and `unpaired data check`."""
@@ -378,6 +439,8 @@ def data(arguments: list[str]) -> int:
         return 0
     verb, *rest = arguments
     if verb == "list":
+        if rest:
+            raise UserError(f'unexpected argument "{rest[0]}"; `unpaired data list` takes none')
         from unpaired.data.catalog import describe
 
         print(describe())
@@ -402,6 +465,9 @@ class DoctorOptions:
 
     json: str | None = None
     """Write the findings to this file."""
+
+    def __post_init__(self) -> None:
+        _check_writable(self.json)
 
 
 def doctor(arguments: list[str]) -> int:

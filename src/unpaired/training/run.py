@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import signal
 import threading
@@ -20,7 +21,7 @@ from torch import Tensor
 from unpaired.data.batches import Batches
 from unpaired.data.domains import DataSet, Domain, open_dataset
 from unpaired.errors import UserError
-from unpaired.methods import METHODS
+from unpaired.methods import METHODS, Method
 from unpaired.methods.base import Direction
 from unpaired.training.checkpoint import (
     Card,
@@ -155,6 +156,8 @@ class _Run:
             raise UserError(
                 f"--size is {config.size}, but this network needs a multiple of {method.multiple}"
             )
+        channels = (dataset.train_x.channels, dataset.train_y.channels)
+        _refuse_misfit(method, channels, config.size)
         self.trainer = Trainer(method, config, accelerator)
         self.epoch_steps = max(1, self.batches.steps_per_epoch // config.accumulate)
         self.seconds = 0.0  # of training, over all sessions of this run
@@ -306,7 +309,12 @@ class _Run:
         )
 
     def _to_device(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {k: v.to(self.trainer.device, non_blocking=True) for k, v in batch.items()}
+        return {
+            name: images.to(
+                self.trainer.device, non_blocking=True, memory_format=torch.channels_last
+            )
+            for name, images in batch.items()
+        }
 
     def _elapsed(self) -> float:
         return self.seconds + time.monotonic() - self.began
@@ -452,6 +460,22 @@ def _refuse_changes(saved: TrainConfig[Any], asked: TrainConfig[Any]) -> None:
             f"--{flag} differs from the run that --resume would continue; drop it, or start a new "
             "run with another --out"
         )
+
+
+def _refuse_misfit(method: Method, channels: tuple[int, int], size: int) -> None:
+    """Try the losses on tensors without content: a network may be too deep for the crop."""
+    shadow = copy.deepcopy(method).to("meta")
+    x, y = (torch.zeros(2, c, size, size, device="meta") for c in channels)
+    try:
+        made = shadow.generate({"x": x, "y": y})
+        for player in method.players:
+            shadow.losses(player, {"x": x, "y": y}, made)
+    except (RuntimeError, ValueError) as error:
+        detail = str(error).splitlines()[0]
+        raise UserError(
+            f"--size is {size}, too small for these networks ({detail}); give a larger --size, or "
+            "fewer --discriminator.layers or --generator.downsamplings"
+        ) from None
 
 
 def _hold_out(domain: Domain, seed: int, name: str) -> tuple[Domain, Domain]:

@@ -41,7 +41,8 @@ class Trainer:
     def __init__(self, method: Method, config: TrainConfig[Any], accelerator: Accelerator) -> None:
         self.config, self.accelerator = config, accelerator
         self.device = accelerator.device
-        self.method = method.to(self.device).train()
+        # channels-last is what bf16 convolutions compute in; our norms keep it
+        self.method = method.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.dtype = choose_precision(config.precision, self.device)
         self.parameters: dict[str, dict[str, nn.Parameter]] = {
             player: _parameters(method, player) for player in method.players

@@ -1,0 +1,191 @@
+"""The commands do what their help says."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.test_wrong_use import TINY, outside
+from tests.training.runs import write_dataset
+from unpaired.cli import ABOUT, VERBS, run
+from unpaired.training.checkpoint import find_checkpoint, read_card
+from unpaired.training.config import read_yaml
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data") / "set")
+
+
+@pytest.fixture(scope="module")
+def trained(data) -> Path:
+    """A run of 3 steps made by the command."""
+    out = data.parent / "run"
+    assert run([*f"train cyclegan --data {data} --steps 3 --out {out}".split(), *TINY]) == 0
+    return out
+
+
+def test_help_names_every_verb_and_version_is_the_packages(capsys):
+    assert run(["--help"]) == 0
+    assert capsys.readouterr().out == ABOUT
+    for verb in VERBS:
+        assert f"\n  {verb} " in ABOUT
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == "unpaired 0.1.0\n"
+
+
+@pytest.mark.parametrize("verb", ["demo", "translate", "doctor", "train cyclegan", "data check"])
+def test_every_verb_explains_its_options(verb, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run([*verb.split(), "--help"])
+    assert stop.value.code == 0
+    assert "--json" in capsys.readouterr().out or verb == "demo"
+
+
+def test_train_leaves_the_run_folder_of_the_docs(trained):
+    assert {p.name for p in trained.iterdir()} == {
+        "config.yaml",
+        "environment.json",
+        "metrics.jsonl",
+        "samples",
+        "tensorboard",
+        "checkpoints",
+        "latest",
+    }
+    assert {p.name for p in (trained / "samples").iterdir()} == {
+        "step_00000000.png",
+        "step_00000003.png",
+    }
+
+
+def test_the_saved_configuration_runs_again_as_it_is(trained, tmp_path):
+    assert (
+        run(["train", "--config", str(trained / "config.yaml"), "--out", str(tmp_path / "b")]) == 0
+    )
+    assert read_yaml(tmp_path / "b" / "config.yaml") == read_yaml(trained / "config.yaml")
+    from tests.training.test_resume import assert_same_state
+
+    assert_same_state(find_checkpoint(tmp_path / "b"), find_checkpoint(trained))
+
+
+def test_resume_needs_nothing_but_the_folder_and_takes_a_new_total(data, tmp_path):
+    out = tmp_path / "run"
+    assert run([*f"train cyclegan --data {data} --steps 2 --out {out}".split(), *TINY]) == 0
+    assert run(f"train --out {out} --resume --steps 4".split()) == 0
+    assert read_card(find_checkpoint(out)).step == 4
+    assert run(f"train cyclegan --out {out} --resume --batch 2".split()) == 2
+
+
+def test_flags_override_the_preset_and_a_length_replaces_its_length(data, tmp_path):
+    command = f"train cyclegan --preset paper --data {data} --steps 1 --out {tmp_path / 'a'}"
+    assert run([*command.split(), *TINY]) == 0
+    config = read_yaml(tmp_path / "a" / "config.yaml")
+    assert (config.preset, config.steps, config.epochs, config.size) == ("paper", 1, None, 16)
+    assert config.precision == "fp32"
+
+
+def test_without_out_the_first_free_folder_is_taken(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in (1, 2):
+        assert run([*f"train cyclegan --data {data} --steps 1".split(), *TINY]) == 0
+        assert (tmp_path / "runs" / f"cyclegan-{number}" / "latest").exists()
+
+
+def test_the_demo_takes_the_first_free_folder(tmp_path, monkeypatch):
+    import unpaired.demo
+
+    taken = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        unpaired.demo,
+        "demo",
+        lambda minutes, out, seed: (out.mkdir(parents=True), taken.append(out)),
+    )
+    for _ in range(3):
+        assert run(["demo"]) == 0
+    assert [path.as_posix() for path in taken] == ["runs/demo", "runs/demo-2", "runs/demo-3"]
+
+
+def test_translate_writes_every_picture_and_says_so(trained, data, tmp_path, capsys):
+    command = f"translate {trained} {data / 'testA'} --out {tmp_path / 'o'} --json {tmp_path / 'j'}"
+    assert run(command.split()) == 0
+    assert "2 translated, 0 skipped" in capsys.readouterr().out
+    for source in (data / "testA").iterdir():
+        with Image.open(source) as a, Image.open(tmp_path / "o" / source.name) as b:
+            assert a.size == b.size
+    assert json.loads((tmp_path / "j").read_text()) == {"translated": 2, "skipped": 0, "failed": []}
+    assert run(command.split()) == 0
+    assert "0 translated, 2 skipped" in capsys.readouterr().out
+
+
+def test_a_picture_that_fails_is_named_and_the_exit_code_is_1(trained, data, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "bad.png").write_bytes(b"no")
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "in" / "good.png")
+    assert run(f"translate {trained} {tmp_path / 'in'} --out {tmp_path / 'o'}".split()) == 1
+    said = capsys.readouterr()
+    assert "bad.png" in said.err
+    assert "1 translated" in said.out
+    assert [p.name for p in (tmp_path / "o").iterdir()] == ["good.png"]
+
+
+def test_data_list_and_check_speak(data, capsys, tmp_path):
+    assert run(["data", "list"]) == 0
+    assert "worldtiles:terrain-aerial" in capsys.readouterr().out
+    assert run(["data", "check", str(data), "--json", str(tmp_path / "j")]) == 0
+    said = capsys.readouterr().out
+    assert "train_x" in said
+    assert "only 7 pictures" in said
+    assert json.loads((tmp_path / "j").read_text())["splits"]["train_x"]["pictures"] == 7
+
+
+def test_doctor_names_the_device_the_precision_and_the_room(capsys, tmp_path):
+    assert run(["doctor", "--json", str(tmp_path / "j")]) == 0
+    said = capsys.readouterr().out
+    for word in ("torch", "--precision auto", "memory", "disk", "EffNetLite0"):
+        assert word in said
+    assert json.loads((tmp_path / "j").read_text())["devices"]["--device auto"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_from_outside_ends_with_its_code_and_the_way_back(number, code, data, tmp_path):
+    out = tmp_path / "run"
+    command = f"train cyclegan --data {data} --steps 100000 --log-every 1 --out {out}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "unpaired", *command.split(), *TINY],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    end = time.monotonic() + 60
+    while not (out / "metrics.jsonl").exists() or not (out / "metrics.jsonl").read_text():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process.send_signal(number)
+    assert process.wait(60) == code
+    said = process.stderr.read()
+    assert f"unpaired train --out {out} --resume" in said
+    assert "Traceback" not in said
+    read_card(find_checkpoint(out))
+
+
+def test_output_to_a_reader_that_goes_away_is_quiet(tmp_path):
+    result = subprocess.run(
+        f"{sys.executable} -m unpaired data list | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert "Traceback" not in result.stderr
+
+
+def test_wrong_use_from_outside_keeps_stdout_clean(tmp_path):
+    assert outside("nonsense", cwd=tmp_path).stdout == ""

@@ -1,0 +1,191 @@
+"""Batches are a pure function of (seed, step, rank), whatever else happens."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.training.runs import write_dataset, write_pictures
+from unpaired.data.batches import Batches
+from unpaired.data.decode import UnreadableImage
+from unpaired.data.domains import Domain, open_dataset
+from unpaired.data.images import ImageConfig, prepare, prepare_fixed, resized
+from unpaired.data.order import chance, picture_at
+from unpaired.errors import UserError
+
+
+@given(count=st.integers(1, 40), seed=st.integers(0, 9), epoch=st.integers(0, 5))
+def test_every_picture_comes_once_per_round(count, seed, epoch):
+    for start in (0, count):
+        seen = [picture_at(seed, "x", epoch, i, count) for i in range(start, start + count)]
+        assert sorted(seen) == list(range(count))
+
+
+def test_epochs_rounds_domains_and_seeds_have_orders_of_their_own():
+    def order(seed=0, domain="x", epoch=0, start=0):
+        return tuple(picture_at(seed, domain, epoch, i, 50) for i in range(start, start + 50))
+
+    orders = {order(), order(seed=1), order(domain="y"), order(epoch=1), order(start=50)}
+    assert len(orders) == 5
+
+
+def test_chance_depends_on_every_one_of_its_arguments():
+    draws = {
+        chance(*a).integers(1 << 60)
+        for a in ((0, "x", 0, 0), (1, "x", 0, 0), (0, "y", 0, 0), (0, "x", 1, 0), (0, "x", 0, 1))
+    }
+    assert len(draws) == 5
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return open_dataset(str(write_dataset(tmp_path_factory.mktemp("d") / "set", train=9)))
+
+
+def make(data, **changes) -> Batches:
+    options = {"size": 16, "batch": 2, "seed": 5, **changes}
+    images = options.pop("images", ImageConfig())
+    return Batches(data.train_x, data.train_y, images, **options)
+
+
+def take(batches: Batches, step: int, count: int = 4) -> list[dict[str, torch.Tensor]]:
+    return list(islice(batches.from_step(step), count))
+
+
+def same(a, b) -> bool:
+    return all(torch.equal(p[k], q[k]) for p, q in zip(a, b, strict=True) for k in ("x", "y"))
+
+
+def test_a_batch_is_float32_in_range_and_an_epoch_is_the_larger_domain(data):
+    batches = make(data)
+    batch = batches.at(0)
+    assert batch["x"].shape == (2, 3, 16, 16)
+    assert batch["x"].dtype is torch.float32
+    assert batch["x"].abs().max() <= 1
+    assert batches.steps_per_epoch == 5  # 9 and 7 pictures in batches of 2
+
+
+def test_a_restart_anywhere_gives_the_same_batches(data):
+    assert same(take(make(data), 0, 8)[3:], take(make(data), 3, 5))
+
+
+@pytest.mark.parametrize("changes", [{"cache_share": 0.0}, {"workers": 2}])
+def test_cache_and_workers_change_nothing(changes, data):
+    assert same(take(make(data), 2), take(make(data, **changes), 2))
+
+
+def test_workers_take_nothing_from_the_global_generator(data):
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    take(make(data, workers=1), 0, 2)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_seeds_differ(data):
+    assert not same(take(make(data), 0), take(make(data, seed=6), 0))
+
+
+def test_ranks_share_an_epoch_without_overlap(data):
+    whole = make(data, batch=4).at(0)
+    parts = [make(data, batch=2, rank=r, ranks=2).at(0) for r in (0, 1)]
+    for k in ("x", "y"):
+        assert torch.equal(torch.cat([p[k] for p in parts]), whole[k])
+
+
+def broken_domain(bad: set[int], count: int = 6) -> Domain:
+    def read(index, at_least=None):
+        if index in bad:
+            raise UnreadableImage(f"{index}.png", "gone")
+        return np.full((16, 16, 3), index * 40, np.uint8)
+
+    return Domain(tuple(f"{i}.png" for i in range(count)), read, 3, "uint8")
+
+
+def test_a_file_that_breaks_on_the_way_is_said_once_and_the_next_stands_in():
+    said: list[tuple[str, str]] = []
+    domain = broken_domain({2})
+    batches = Batches(
+        domain,
+        domain,
+        ImageConfig(mode="none"),
+        size=16,
+        batch=6,
+        seed=0,
+        on_skip=lambda *a: said.append(a),
+    )
+    values = sorted(round((v + 1) * 127.5) for v in batches.at(0)["x"][:, 0, 0, 0].tolist())
+    assert values == [0, 40, 120, 120, 160, 200]
+    batches.at(1)
+    assert said == [("2.png", "gone")] * 2  # once in each domain
+
+
+def test_when_nothing_is_left_it_says_so():
+    domain = broken_domain(set(range(6)))
+    batches = Batches(domain, domain, ImageConfig(mode="none"), size=16, batch=1, seed=0)
+    with pytest.warns(UserWarning, match="skipping"), pytest.raises(UserError, match="no readable"):
+        batches.at(0)
+
+
+@pytest.mark.parametrize(
+    ("mode", "shape"),
+    [("resize-crop", (36, 36)), ("crop", (40, 80)), ("scale-width", (32, 36)), ("none", None)],
+)
+def test_modes_resize_as_they_say(mode, shape):
+    config = ImageConfig(mode=mode).of("x")
+    wide = np.zeros((40, 80, 3), np.uint8)
+    if shape is None:
+        with pytest.raises(
+            ValueError, match=r"80 x 40 pixels, but --images\.mode none needs 32 x 32"
+        ):
+            resized(wide, config, 32)
+    else:
+        out = resized(wide, config, 32).shape[:2]
+        assert out == (shape if mode != "scale-width" else (32, 64))
+
+
+def test_the_papers_jitter_is_286_for_256():
+    assert ImageConfig().load_size(256) == 286
+    assert ImageConfig(load=100).load_size(256) == 256
+
+
+@given(
+    h=st.integers(1, 60),
+    w=st.integers(1, 60),
+    mode=st.sampled_from(["resize-crop", "crop", "scale-width"]),
+    dtype=st.sampled_from([np.uint8, np.uint16]),
+    channels=st.sampled_from([1, 3, 4]),
+)
+def test_any_picture_gives_a_crop_of_the_size(h, w, mode, dtype, channels):
+    config = ImageConfig(mode=mode, rotate=True).of("x")
+    pixels = np.random.default_rng(0).integers(0, 255, (h, w, channels)).astype(dtype)
+    crop = prepare(resized(pixels, config, 16), config, 16, np.random.default_rng(1))
+    assert crop.shape == (16, 16, channels)
+    assert crop.dtype == dtype
+    assert prepare_fixed(pixels, config, 16).shape == (16, 16, channels)
+
+
+def test_nearest_keeps_the_colours_of_a_label_map():
+    labels = np.random.default_rng(0).choice([0, 100, 200], (20, 20, 1)).astype(np.uint8)
+    labels = labels.repeat(3, 2)
+    near = resized(labels, ImageConfig(interpolation="nearest").of("x"), 32)
+    assert set(np.unique(near)) <= {0, 100, 200}
+    assert len(np.unique(resized(labels, ImageConfig().of("x"), 32))) > 3
+
+
+def test_settings_of_y_override_those_of_x_only_where_given():
+    config = ImageConfig(flip=True, load=50, flip_y=False)
+    assert config.of("y") == ImageConfig(flip=False, load=50)
+    assert config.of("x") == ImageConfig(flip=True, load=50)
+
+
+def test_flips_happen_half_of_the_time(tmp_path):
+    ramp = np.arange(16, dtype=np.uint8)[None, :, None].repeat(16, 0).repeat(3, 2)
+    config = ImageConfig(mode="none").of("x")
+    flipped = sum(
+        prepare(ramp, config, 16, np.random.default_rng(i))[0, 0, 0] == 15 for i in range(400)
+    )
+    assert 150 < flipped < 250
+    assert write_pictures(tmp_path / "p", 1, 0).is_dir()
