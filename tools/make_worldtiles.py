@@ -51,24 +51,25 @@ CLASSES = (
 
 # Tints of `terrain`, one per IGBP class, as an atlas would print them.
 TINTS = (
-    (185, 215, 240),  # 0 water (coloured by depth instead)
+    (185, 215, 240),  # 0 lakes (the sea is coloured by depth)
     (70, 130, 95),  # 1 evergreen needleleaf forest
     (50, 150, 80),  # 2 evergreen broadleaf forest
     (110, 160, 75),  # 3 deciduous needleleaf forest
     (135, 190, 110),  # 4 deciduous broadleaf forest
     (95, 155, 100),  # 5 mixed forest
-    (190, 130, 150),  # 6 closed shrubland
+    (200, 165, 135),  # 6 closed shrubland
     (225, 185, 165),  # 7 open shrubland
     (165, 185, 90),  # 8 woody savanna
     (205, 205, 120),  # 9 savanna
     (240, 215, 120),  # 10 grassland
-    (90, 190, 180),  # 11 wetland
+    (145, 190, 140),  # 11 wetland
     (245, 240, 150),  # 12 cropland
-    (215, 40, 50),  # 13 urban
+    (205, 190, 185),  # 13 urban
     (225, 225, 110),  # 14 cropland and natural vegetation
     (245, 250, 255),  # 15 snow and ice
     (225, 215, 205),  # 16 barren
 )
+RELIEF = 0.7  # strength of the shading over the tints
 
 
 @dataclass(frozen=True)
@@ -152,9 +153,11 @@ def draw_terrain(rasters: Rasters) -> np.ndarray:
     grey = Image.fromarray(rasters.natural_earth).convert("L")
     around = np.asarray(grey.filter(ImageFilter.GaussianBlur(12)), dtype=np.float32)
     shading = np.clip((np.asarray(grey, dtype=np.float32) + 1) / (around + 1), 0.5, 1.4)
-    land = soft * shading[..., None]
+    land = soft * (1 + RELIEF * (shading[..., None] - 1))
     sea = 0.6 * rasters.etopo1 + 0.4 * np.array([190, 220, 245], dtype=np.float32)
-    drawn = np.where((rasters.igbp == 0)[..., None], sea, land)
+    depth = rasters.etopo1[..., 2].astype(np.int16) - rasters.etopo1[..., 0]
+    water = np.where((depth > 10)[..., None], sea, np.array(TINTS[0], dtype=np.float32))
+    drawn = np.where((rasters.igbp == 0)[..., None], water, land)
     return np.clip(drawn.round(), 0, 255).astype(np.uint8)
 
 
