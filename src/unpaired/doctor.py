@@ -18,7 +18,6 @@ GIB = 1 << 30
 PACKAGES = ("torch", "torchvision", "accelerate", "safetensors", "numpy", "Pillow", "tifffile")
 OPTIONAL = {  # module -> (what it is for, how to get it)
     "imagecodecs": ("compressed TIFF (LZW, JPEG, ...)", "pip install imagecodecs"),
-    "wandb": ("Weights & Biases", "pip install wandb"),
 }
 
 Findings = dict[str, dict[str, str]]
