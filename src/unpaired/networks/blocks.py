@@ -12,6 +12,18 @@ Norm = Literal["instance", "instance-affine", "batch", "none"]
 Upsample = Literal["transposed", "resize"]
 
 
+class ReflectionPad(nn.ReflectionPad2d):
+    """Reflection padding in the type of its input.
+
+    Autocast on CPUs would compute it in float32: a copy there and a copy back around every
+    convolution, for an operation that only moves numbers.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x)
+
+
 class InstanceNorm(nn.Module):
     """Each channel of each image to mean 0 and variance 1 (Ulyanov et al. 2016), eps 1e-5.
 
@@ -57,12 +69,12 @@ class ResnetBlock(nn.Module):
     def __init__(self, channels: int, norm: Norm, dropout: bool) -> None:
         super().__init__()
         self.conv_block = nn.Sequential(
-            nn.ReflectionPad2d(1),
+            ReflectionPad(1),
             nn.Conv2d(channels, channels, 3, bias=has_bias(norm)),
             *make_norm(norm, channels),
             nn.ReLU(inplace=True),
             *([nn.Dropout(0.5)] if dropout else []),
-            nn.ReflectionPad2d(1),
+            ReflectionPad(1),
             nn.Conv2d(channels, channels, 3, bias=has_bias(norm)),
             *make_norm(norm, channels),
         )
@@ -77,7 +89,7 @@ class ResizeConv(nn.Sequential):
     def __init__(self, channels_in: int, channels_out: int, bias: bool) -> None:
         super().__init__(
             nn.Upsample(scale_factor=2, mode="nearest"),
-            nn.ReflectionPad2d(1),
+            ReflectionPad(1),
             nn.Conv2d(channels_in, channels_out, 3, bias=bias),
         )
 

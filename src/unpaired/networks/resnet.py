@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from unpaired.errors import UserError
 from unpaired.networks.blocks import (
     Norm,
+    ReflectionPad,
     ResnetBlock,
     Upsample,
     has_bias,
@@ -48,7 +49,7 @@ class ResNetGenerator(nn.Module):
         super().__init__()
         bias, k = has_bias(norm), filters
         layers: list[nn.Module] = [
-            nn.ReflectionPad2d(3),
+            ReflectionPad(3),
             nn.Conv2d(in_channels, k, 7, bias=bias),
             *make_norm(norm, k),
             nn.ReLU(inplace=True),
@@ -62,7 +63,7 @@ class ResNetGenerator(nn.Module):
             layers += [make_upsample(upsample, k, k // 2, bias)]
             layers += [*make_norm(norm, k // 2), nn.ReLU(inplace=True)]
             k //= 2
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(k, out_channels, 7), nn.Tanh()]
+        layers += [ReflectionPad(3), nn.Conv2d(k, out_channels, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
         self.multiple = 2**downsamplings
         self.input_skip = input_skip

@@ -31,7 +31,7 @@ PRESETS: dict[str, Preset] = {
         },
     ),
     "small": Preset(
-        about="small pictures and a few minutes: 64 pixels, batch 4, a generator without norms that "
+        about="small pictures and few minutes: 64 pixels, batch 4, a generator without norms that "
         "paints on its input, resize convolutions, a 34-pixel discriminator, averaged weights.",
         changes={
             "size": 64,

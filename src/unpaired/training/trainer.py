@@ -156,7 +156,7 @@ class Trainer:
                     g.copy_(mean.view_as(g))
         for player, own in gradients.items():
             for parameter, gradient in zip(self.parameters[player].values(), own):
-                parameter.grad = gradient
+                parameter.grad = _laid_out_as(parameter, gradient)
             self.scaler.unscale_(self.optimizers[player])
         norms = [torch.nn.utils.get_total_norm(own) for own in gradients.values()]
         finite = bool(torch.stack([*norms, *losses.values()]).isfinite().all())
@@ -214,9 +214,13 @@ class Trainer:
                 self.ema.restore(tensors["ema"])
             for player, optimizer in self.optimizers.items():
                 stepped = player in values["stepped"]
+                own = self.parameters[player].items() if stepped else ()
                 saved = {
-                    i: {key: tensors["optimizers"][f"{player}/{name}/{key}"] for key in ADAM_STATE}
-                    for i, name in enumerate(self.parameters[player] if stepped else ())
+                    i: {
+                        key: _laid_out_as(p, tensors["optimizers"][f"{player}/{name}/{key}"])
+                        for key in ADAM_STATE
+                    }
+                    for i, (name, p) in enumerate(own)
                 }
                 optimizer.load_state_dict({**optimizer.state_dict(), "state": saved})
             for name, buffer in self.history.items():
@@ -245,3 +249,10 @@ def _parameters(method: Method, player: str) -> dict[str, nn.Parameter]:
     """The player's parameters by their name on the method, each once (tied ones too)."""
     own = {id(p) for network in method.networks(player) for p in network.parameters()}
     return {n: p for n, p in method.named_parameters() if id(p) in own and p.requires_grad}
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """`value` in the parameter's memory layout: fused Adam pairs elements by place in memory."""
+    if value.shape != parameter.shape or value.stride() == parameter.stride():
+        return value
+    return torch.empty_like(parameter).copy_(value)
