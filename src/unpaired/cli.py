@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import difflib
-import io
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,8 +14,8 @@ import tyro
 from tyro.conf import Positional
 
 from unpaired.errors import UserError
+from unpaired.options import nearest, parse, peek, take
 
-T = TypeVar("T")
 C = TypeVar("C")
 
 ABOUT = """usage: unpaired VERB [OPTIONS]
@@ -34,14 +30,6 @@ Image translation without paired examples.
 
 `unpaired VERB --help` lists a verb's options. `unpaired --version` prints the version.
 """
-
-NOT_A_NUMBER = {
-    r"(--\S+): invalid literal for int\(\) with base 10: '(.+)'": "a whole number",
-    r"(--\S+): could not convert string to float: '(.+)'": "a number",
-    r"(--\S+): no type matching \{None\}\|INT .+ from \['(.+)'\]": "a whole number",
-    r"(--\S+): no type matching \{None\}\|FLOAT .+ from \['(.+)'\]": "a number",
-}
-"""What tyro says of a value that is no number, and what was wanted."""
 
 LENGTHS = ("--steps", "--epochs", "--minutes")
 
@@ -101,59 +89,9 @@ def _dispatch(arguments: list[str]) -> int:
     if verb not in VERBS:
         raise UserError(
             f'unknown {"option" if verb.startswith("-") else "verb"} "{verb}"'
-            f"{_nearest(verb, VERBS)}; `unpaired --help` lists the verbs"
+            f"{nearest(verb, VERBS)}; `unpaired --help` lists the verbs"
         )
     return VERBS[verb](rest)
-
-
-def _nearest(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {close[0]}?)" if close else ""
-
-
-def _parse(kind: Callable[..., T], arguments: list[str], prog: str, **options: Any) -> T:
-    """Parse with tyro; whatever it has to say about a mistake becomes one line."""
-    if {"-h", "--help"} & set(arguments):
-        return tyro.cli(kind, args=arguments, prog=prog, **options)
-    said, columns = io.StringIO(), os.environ.get("COLUMNS")
-    try:
-        os.environ["COLUMNS"] = "1000"  # or tyro would break its lines where we would read them
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            return tyro.cli(kind, args=arguments, prog=prog, **options)
-    except SystemExit:
-        raise UserError(_one_line(said.getvalue(), prog)) from None
-    finally:
-        os.environ.pop("COLUMNS")
-        if columns is not None:
-            os.environ["COLUMNS"] = columns
-
-
-def _one_line(box: str, prog: str) -> str:
-    """The gist of tyro's multi-line complaint: what is wrong, and the nearest option."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
-    lines = [line.strip("│|╭╮╰╯─+ ") for line in plain.splitlines()]
-    text = [line for line in lines[1:] if line.strip("-─")]  # without the title and rules
-    first = text[0] if text else "wrong options"
-    if first.startswith("Missing from"):
-        missing = [line for line in text[1:] if re.match(r"(--[a-z][\w.-]* |[A-Z]+( |$|\[))", line)]
-        return f"missing {', '.join(missing)}; see {prog} --help"
-    if unknown := re.search(r"Unrecognized options?: (\S+?)(,|$| )", first):
-        option = unknown.group(1)
-        if not option.startswith("-"):
-            return f'unexpected argument "{option}"; see {prog} --help'
-        meant = next((line.split()[0] for line in text[1:] if line.startswith("--")), None)
-        hint = f" (did you mean {meant}?)" if meant else ""
-        return f"unknown option {option}{hint}; see {prog} --help"
-    first = first.rstrip(".").replace("Error parsing ", "")
-    for pattern, wanted in NOT_A_NUMBER.items():
-        if number := re.search(pattern, first):
-            return f"{number.group(1)} is {number.group(2)}; give {wanted}"
-    if choice := re.search(r"choice (.+) for argument '(.+?)'. Expected one of \((.+?),?\)", first):
-        value, option, known = choice.groups()
-        return f"{option} is {value}; give one of {known}".replace("'", "")
-    if lone := re.search(r"issing value for argument '(\S+?)'", first):
-        return f"{lone.group(1)} needs a value; see {prog} --help"
-    return f"{first[0].lower()}{first[1:]}; see {prog} --help"
 
 
 # -- train ---------------------------------------------------------------------------------------
@@ -206,11 +144,11 @@ def train(arguments: list[str]) -> int:
         raise UserError(f"the method comes first; write: unpaired train {late} [OPTIONS]")
     if method is not None and method not in METHODS:
         raise UserError(
-            f'unknown method "{method}"{_nearest(method, METHODS)}; known are {", ".join(METHODS)}'
+            f'unknown method "{method}"{nearest(method, METHODS)}; known are {", ".join(METHODS)}'
         )
-    preset = _take(arguments, "--preset")
-    file = _take(arguments, "--config")
-    out, resume = _peek(arguments, "--out"), "--resume" in arguments
+    preset = take(arguments, "--preset")
+    file = take(arguments, "--config")
+    out, resume = peek(arguments, "--out"), "--resume" in arguments
     saved = Path(out) / "config.yaml" if out else None
     if resume and saved is None:
         raise UserError("--resume needs the run folder; give --out RUN")
@@ -234,7 +172,7 @@ def train(arguments: list[str]) -> int:
         default = apply_preset(default, preset)
     if any(argument.split("=")[0] in LENGTHS for argument in arguments):
         default = with_changes(default, {"steps": None, "epochs": None, "minutes": None})
-    options: TrainOptions[TrainConfig[Any]] = _parse(
+    options: TrainOptions[TrainConfig[Any]] = parse(
         TrainOptions[TrainConfig[METHODS[default.method].Config]],  # type: ignore[arg-type,misc]
         arguments,
         f"unpaired train {default.method}",
@@ -263,30 +201,6 @@ def _score(config: Any) -> Any:
     from unpaired.evaluation.distances import validation_score
 
     return validation_score
-
-
-def _take(arguments: list[str], option: str) -> str | None:
-    """Remove `--option VALUE` or `--option=VALUE` and return the value."""
-    value = _peek(arguments, option)
-    for place, argument in enumerate(arguments):
-        if argument == option:
-            del arguments[place : place + 2]
-            break
-        if argument.startswith(f"{option}="):
-            del arguments[place]
-            break
-    return value
-
-
-def _peek(arguments: list[str], option: str) -> str | None:
-    for place, argument in enumerate(arguments):
-        if argument.startswith(f"{option}="):
-            return argument.split("=", 1)[1]
-        if argument == option:
-            if place + 1 == len(arguments):
-                raise UserError(f"{option} needs a value; see unpaired train --help")
-            return arguments[place + 1]
-    return None
 
 
 def _free(parent: Path, name: str, bare: bool = False) -> Path:
@@ -349,7 +263,7 @@ class TranslateOptions:
 
 def translate(arguments: list[str]) -> int:
     """`unpaired translate RUN PICTURES... --out DIR`."""
-    options = _parse(TranslateOptions, arguments, "unpaired translate")
+    options = parse(TranslateOptions, arguments, "unpaired translate")
     from unpaired.translation.folder import translate_files
     from unpaired.translation.translator import Translator
 
@@ -397,7 +311,7 @@ class DemoOptions:
 
 def demo(arguments: list[str]) -> int:
     """`unpaired demo`."""
-    options = _parse(DemoOptions, arguments, "unpaired demo")
+    options = parse(DemoOptions, arguments, "unpaired demo")
     from unpaired.demo import demo as run_demo
     from unpaired.training.run import DivergedError, Interrupted
 
@@ -446,8 +360,8 @@ def data(arguments: list[str]) -> int:
         print(describe())
         return 0
     if verb != "check":
-        raise UserError(f'unknown verb "data {verb}"{_nearest(verb, verbs)}; give list or check')
-    options = _parse(CheckOptions, rest, "unpaired data check")
+        raise UserError(f'unknown verb "data {verb}"{nearest(verb, verbs)}; give list or check')
+    options = parse(CheckOptions, rest, "unpaired data check")
     from unpaired.data.check import check_dataset
 
     report = check_dataset(
@@ -472,7 +386,7 @@ class DoctorOptions:
 
 def doctor(arguments: list[str]) -> int:
     """`unpaired doctor`."""
-    options = _parse(DoctorOptions, arguments, "unpaired doctor")
+    options = parse(DoctorOptions, arguments, "unpaired doctor")
     from unpaired.doctor import examine
 
     findings = examine()

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.test_wrong_use import TINY, outside
-from tests.training.runs import write_dataset
+from tests.training.runs import write_dataset, write_pictures
 from unpaired.cli import ABOUT, VERBS, run
 from unpaired.training.checkpoint import find_checkpoint, read_card
 from unpaired.training.config import read_yaml
@@ -189,3 +189,20 @@ def test_output_to_a_reader_that_goes_away_is_quiet(tmp_path):
 
 def test_wrong_use_from_outside_keeps_stdout_clean(tmp_path):
     assert outside("nonsense", cwd=tmp_path).stdout == ""
+
+
+def test_evaluate_every_scores_the_run_and_its_best_can_be_asked_for(tmp_path, monkeypatch, capsys):
+    scores = iter([0.5, 0.3, 0.4])
+    monkeypatch.setattr(
+        "unpaired.evaluation.distances.validation_score", lambda translate, x, y: next(scores)
+    )
+    for side in "xy":
+        write_pictures(tmp_path / side, 30, 0)
+    out = tmp_path / "run"
+    command = f"train cyclegan --x {tmp_path / 'x'} --y {tmp_path / 'y'} --out {out} --steps 3"
+    assert run([*command.split(), "--evaluate-every", "1", *TINY]) == 0
+    assert read_card(find_checkpoint(out, "best")).step == 2
+    command = f"translate {out} {tmp_path / 'x' / '00.png'} --out {tmp_path / 'o'} --checkpoint"
+    assert run([*command.split(), "best"]) == 0
+    assert run([*command.split(), "7"]) == 2
+    assert 'no checkpoint "7"' in capsys.readouterr().err
