@@ -1,0 +1,101 @@
+"""Arguments become options; whatever is wrong with them becomes one line."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+import os
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import tyro
+
+from unpaired.errors import UserError
+
+T = TypeVar("T")
+
+NOT_A_NUMBER = {
+    r"(--\S+): invalid literal for int\(\) with base 10: '(.+)'": "a whole number",
+    r"(--\S+): could not convert string to float: '(.+)'": "a number",
+    r"(--\S+): no type matching \{None\}\|INT .+ from \['(.+)'\]": "a whole number",
+    r"(--\S+): no type matching \{None\}\|FLOAT .+ from \['(.+)'\]": "a number",
+}
+"""What tyro says of a value that is no number, and what was wanted."""
+
+
+def nearest(word: str, known: Any) -> str:
+    """A hint at the known name that `word` was meant to be; empty if none is near."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def parse(kind: Callable[..., T], arguments: list[str], prog: str, **options: Any) -> T:
+    """Parse with tyro; whatever it has to say about a mistake becomes one line."""
+    if {"-h", "--help"} & set(arguments):
+        return tyro.cli(kind, args=arguments, prog=prog, **options)
+    said, columns = io.StringIO(), os.environ.get("COLUMNS")
+    try:
+        os.environ["COLUMNS"] = "1000"  # or tyro would break its lines where we would read them
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            return tyro.cli(kind, args=arguments, prog=prog, **options)
+    except SystemExit:
+        raise UserError(_one_line(said.getvalue(), prog)) from None
+    finally:
+        os.environ.pop("COLUMNS")
+        if columns is not None:
+            os.environ["COLUMNS"] = columns
+
+
+def _one_line(box: str, prog: str) -> str:
+    """The gist of tyro's multi-line complaint: what is wrong, and the nearest option."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    lines = [line.strip("│|╭╮╰╯─+ ") for line in plain.splitlines()]
+    text = [line for line in lines[1:] if line.strip("-─")]  # without the title and rules
+    first = text[0] if text else "wrong options"
+    if first.startswith("Missing from"):
+        missing = [line for line in text[1:] if re.match(r"(--[a-z][\w.-]* |[A-Z]+( |$|\[))", line)]
+        return f"missing {', '.join(missing)}; see {prog} --help"
+    if unknown := re.search(r"Unrecognized options?: (\S+?)(,|$| )", first):
+        option = unknown.group(1)
+        if not option.startswith("-"):
+            return f'unexpected argument "{option}"; see {prog} --help'
+        meant = next((line.split()[0] for line in text[1:] if line.startswith("--")), None)
+        hint = f" (did you mean {meant}?)" if meant else ""
+        return f"unknown option {option}{hint}; see {prog} --help"
+    first = first.rstrip(".").replace("Error parsing ", "")
+    for pattern, wanted in NOT_A_NUMBER.items():
+        if number := re.search(pattern, first):
+            return f"{number.group(1)} is {number.group(2)}; give {wanted}"
+    if choice := re.search(r"choice (.+) for argument '(.+?)'. Expected one of \((.+?),?\)", first):
+        value, option, known = choice.groups()
+        return f"{option} is {value}; give one of {known}".replace("'", "").replace("None, ", "")
+    if lone := re.search(r"issing value for argument '(\S+?)'", first):
+        return f"{lone.group(1)} needs a value; see {prog} --help"
+    return f"{first[0].lower()}{first[1:]}; see {prog} --help"
+
+
+def take(arguments: list[str], option: str) -> str | None:
+    """Remove `--option VALUE` or `--option=VALUE` and return the value."""
+    value = peek(arguments, option)
+    for place, argument in enumerate(arguments):
+        if argument == option:
+            del arguments[place : place + 2]
+            break
+        if argument.startswith(f"{option}="):
+            del arguments[place]
+            break
+    return value
+
+
+def peek(arguments: list[str], option: str) -> str | None:
+    """The value of `--option VALUE` or `--option=VALUE`; None if it isn't there."""
+    for place, argument in enumerate(arguments):
+        if argument.startswith(f"{option}="):
+            return argument.split("=", 1)[1]
+        if argument == option:
+            if place + 1 == len(arguments):
+                raise UserError(f"{option} needs a value; see unpaired train --help")
+            return arguments[place + 1]
+    return None
