@@ -25,6 +25,7 @@ Image translation without paired examples.
   demo        train on embedded data for a few minutes and open a report on it
   train       train a method on two collections of pictures; resume a run
   translate   turn pictures into the other domain with a trained run
+  evaluate    score a run on its test pictures: numbers, and report.html
   data        list the named data sets; check a data set before training
   doctor      this machine: versions, devices, precision, memory, optional parts
 
@@ -295,6 +296,45 @@ def translate(arguments: list[str]) -> int:
     return 1 if summary.failed else 0
 
 
+# -- evaluate ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Score a run on its test pictures; writes report.html and numbers.json into the run."""
+
+    run: Positional[str]
+    """Run folder."""
+    checkpoint: str = "latest"
+    """latest, best, or a step number."""
+    json: str | None = None
+    """Write the numbers to this file too."""
+
+    def __post_init__(self) -> None:
+        _check_writable(self.json)
+
+
+def evaluate(arguments: list[str]) -> int:
+    """`unpaired evaluate RUN`."""
+    options = parse(EvaluateOptions, arguments, "unpaired evaluate")
+    from unpaired.evaluation.report import ROWS, write_report
+
+    page, scored = write_report(Path(options.run), checkpoint=options.checkpoint)
+    for side in scored.sides:
+        print(f"{side.direction}, {len(side.names)} pictures")
+        print(f"  {'':<34}{scored.metric:>22}{'mean error (0-255)':>22}")
+        for name, score in side.scores.items():
+            kid, mae = (
+                f"{e.value:.3f} ({e.low:.3f}-{e.high:.3f})" if e else "-"
+                for e in (score.kid, score.mae)
+            )
+            print(f"  {ROWS[name]:<34}{kid:>22}{mae:>22}")
+    print(page)
+    if options.json:
+        Path(options.json).write_text(json.dumps(scored.numbers(), indent=1), encoding="utf-8")
+    return 0
+
+
 # -- demo, data, doctor --------------------------------------------------------------------------
 
 
@@ -403,6 +443,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "demo": demo,
     "train": train,
     "translate": translate,
+    "evaluate": evaluate,
     "data": data,
     "doctor": doctor,
 }

@@ -38,7 +38,8 @@ def demo(
     out = Path(out)
     config = apply_preset(TrainConfig(settings=CycleGANConfig()), PRESET)
     length = {"steps": None, "epochs": None, "minutes": minutes}
-    config = with_changes(config, {**length, "data": DATA, "seed": seed})
+    seen_from_above = {"images.rotate": True}
+    config = with_changes(config, {**length, **seen_from_above, "data": DATA, "seed": seed})
     train(config, out, quiet=quiet)
     if not quiet:
         print("translating and scoring the test split ...", file=sys.stderr)

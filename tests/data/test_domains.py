@@ -44,6 +44,7 @@ def test_two_folders_are_split_by_name_always_the_same_way(tmp_path):
     assert not train & test
     assert len(train | test) == 60
     assert 1 <= len(test) <= 14
+    assert not data.paired_test  # though the names are equal
     more = write_pictures(tmp_path / "more", 90, 2)
     grown = open_dataset(x=more, y=y)
     assert {n for n in grown.test_x.names if int(n[:-4]) < 60} == test

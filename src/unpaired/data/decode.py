@@ -19,7 +19,7 @@ from unpaired.errors import UserError
 Pixels = NDArray[Any]
 """(H, W, C), uint8 or uint16."""
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
 MAX_PIXELS = 1 << 28  # 268 million: 16384 x 16384; larger files are refused before they are decoded
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 LUMA = np.array([299, 587, 114], dtype=np.uint32)  # ITU-R 601, as Pillow converts to grey
@@ -93,29 +93,34 @@ def _read_pillow(path: Path, at_least: int | None) -> Picture:
             scale = at_least / min(image.size)
             image.draft(None, (int(image.width * scale) or 1, int(image.height * scale) or 1))
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        mode = upright.mode
-        if mode == "F":
-            raise UnreadableImage(path, "floating-point pixels have no known range")
-        if mode.startswith("I"):
-            return Picture(_sixteen_bits(path, upright))
-        if mode in ("1", "L"):
-            return Picture(np.asarray(upright.convert("L"))[:, :, None])
-        see_through = mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in upright.info
-        if mode in ("LA", "La"):
-            both = np.asarray(upright.convert("LA"))
-            return Picture(both[:, :, :1], both[:, :, 1])
-        if see_through:
-            four = np.asarray(upright.convert("RGBA"))
-            return Picture(np.ascontiguousarray(four[:, :, :3]), four[:, :, 3])
-        return Picture(np.asarray(upright.convert("RGB")))
+        try:
+            return picture_of(image)
+        except ValueError as error:
+            raise UnreadableImage(path, str(error)) from None
 
 
-def _sixteen_bits(path: Path, image: Image.Image) -> Pixels:
-    values = np.asarray(image)
-    if values.min() < 0 or values.max() > 65535:
-        raise UnreadableImage(path, "32-bit pixels beyond the range of 16 bits")
-    return values.astype(np.uint16)[:, :, None]
+def picture_of(image: Image.Image) -> Picture:
+    """The policy for an image that Pillow holds: orientation, channels, depth, alpha.
+
+    Raises: ValueError, in a few words, if its pixels have no known range.
+    """
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode == "F":
+        raise ValueError("floating-point pixels have no known range")
+    if upright.mode.startswith("I"):
+        values = np.asarray(upright)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("32-bit pixels beyond the range of 16 bits")
+        return Picture(values.astype(np.uint16)[:, :, None])
+    if upright.mode in ("1", "L"):
+        return Picture(np.asarray(upright.convert("L"))[:, :, None])
+    if upright.mode in ("LA", "La"):
+        both = np.asarray(upright.convert("LA"))
+        return Picture(both[:, :, :1], both[:, :, 1])
+    if upright.has_transparency_data:
+        four = np.asarray(upright.convert("RGBA"))
+        return Picture(np.ascontiguousarray(four[:, :, :3]), four[:, :, 3])
+    return Picture(np.asarray(upright.convert("RGB")))
 
 
 def _read_tiff(path: Path) -> Picture:

@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -116,7 +116,9 @@ def open_dataset(
             files = _images_in(root, flag)
             test = [f for f in files if held_out(f, root, len(files))]
             splits.append((root, sorted(set(files) - set(test)), test))
-        return _assemble(f"{x} and {y}", splits, channels_x, channels_y)
+        dataset = _assemble(f"{x} and {y}", splits, channels_x, channels_y)
+        # equal names in two folders that were never meant as a data set prove nothing
+        return replace(dataset, paired_test=False)
     name, _, rest = data.partition(":")
     if name in NAMED_SETS and not Path(data).exists():
         return _named(data, name, rest)

@@ -9,7 +9,6 @@ from typing import Any, TypeVar, cast, overload
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 import torch
 from numpy.typing import NDArray
 
@@ -17,6 +16,7 @@ from unpaired.data.decode import (
     Picture,
     Pixels,
     from_unit,
+    picture_of,
     to_unit,
     with_channels,
     with_dtype,
@@ -166,18 +166,7 @@ def _picture(image: object) -> Picture:
         return Picture(image)
     if not isinstance(image, PIL.Image.Image):
         raise TypeError("give a Pillow image, a (H, W, C) array, or a sequence of these")
-    upright = PIL.ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):
-        return Picture(np.clip(np.asarray(upright), 0, 65535).astype(np.uint16)[:, :, None])
-    if upright.mode in ("1", "L"):
-        return Picture(np.asarray(upright.convert("L"))[:, :, None])
-    if upright.mode in ("LA", "La"):
-        both = np.asarray(upright.convert("LA"))
-        return Picture(both[:, :, :1], both[:, :, 1])
-    if upright.has_transparency_data:
-        four = np.asarray(upright.convert("RGBA"))
-        return Picture(four[:, :, :3], four[:, :, 3])
-    return Picture(np.asarray(upright.convert("RGB")))
+    return picture_of(image)
 
 
 def _to_pillow(picture: Picture) -> PIL.Image.Image:
