@@ -75,6 +75,8 @@ def loaded_by(*arguments: str) -> set[str]:
         ("-m", "unpaired", "--version"),
         ("-m", "unpaired", "translate", "--help"),
         ("-m", "unpaired", "demo", "--help"),
+        ("-m", "unpaired", "evaluate", "--help"),
+        ("-m", "unpaired", "doctor", "--help"),
         ("-m", "unpaired", "data", "list"),
     ],
     ids=" ".join,

@@ -303,7 +303,7 @@ def translate(arguments: list[str]) -> int:
 class EvaluateOptions:
     """Score a run on its test pictures; writes report.html and numbers.json into the run."""
 
-    run: Positional[str]
+    run: Annotated[Positional[str], tyro.conf.arg(metavar="RUN")]
     """Run folder."""
     checkpoint: str = "latest"
     """latest, best, or a step number."""

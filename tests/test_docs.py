@@ -1,0 +1,71 @@
+"""What the pages tell people to type is understood by the command."""
+
+import ast
+import re
+import shlex
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from unpaired.cli import run
+from unpaired.methods import METHODS
+from unpaired.training.config import TrainConfig, write_yaml
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CALLED = [  # what each verb calls once its options are understood
+    "unpaired.training.run.train",
+    "unpaired.translation.translator.Translator.load",
+    "unpaired.demo.demo",
+    "unpaired.data.check.check_dataset",
+    "unpaired.doctor.examine",
+    "unpaired.evaluation.report.write_report",
+]
+
+
+class UnderstoodError(Exception):
+    """The command got as far as its work."""
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def commands(page: Path) -> list[str]:
+    lines = [line for block in blocks(page, "") for line in block.splitlines()]
+    return [line for line in lines if line.startswith("unpaired ") and not set("[|") & set(line)]
+
+
+TYPED = [pytest.param(c, id=f"{p.stem}: {c}") for p in PAGES for c in commands(p)]
+
+
+@pytest.mark.parametrize("command", TYPED)
+def test_a_command_in_the_docs_is_understood(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = shlex.split(command, comments=True)[1:]
+    for option, name in (("--config", ""), ("--out", "config.yaml")):  # what came before it
+        if option in arguments and arguments[0] == "train":
+            path = tmp_path / arguments[arguments.index(option) + 1] / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_yaml(TrainConfig(settings=METHODS["cyclegan"].Config()), path)
+    for target in CALLED:
+        mock.patch(target, side_effect=UnderstoodError).start()
+    try:
+        assert run(arguments) == 0
+    except UnderstoodError:
+        pass
+    finally:
+        mock.patch.stopall()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_python_in_the_docs_is_python(page):
+    for block in blocks(page, "python"):
+        ast.parse(block)
+
+
+def test_make_targets_in_the_readme_exist():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^(\w+): ", (ROOT / "Makefile").read_text(), re.M))
+    assert {"demo", "test"} <= set(re.findall(r"^make (\w+)", readme, re.M)) <= targets
