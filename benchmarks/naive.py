@@ -15,13 +15,20 @@ from torch import Tensor, nn
 from unpaired.networks.blocks import InstanceNorm
 
 
+class TorchInstanceNorm(nn.Module):
+    """Torch's own instance norm, for any number of channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.instance_norm(x)
+
+
 def with_torch_norms(network: nn.Module) -> nn.Module:
     """A copy of the network, same weights, whose instance norms are torch's own."""
     network = copy.deepcopy(network)
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, InstanceNorm) and child.weight is None:
-                setattr(module, name, nn.InstanceNorm2d(1))  # without parameters, any width
+                setattr(module, name, TorchInstanceNorm())
     return network
 
 
