@@ -131,7 +131,7 @@ def train(arguments: list[str]) -> int:
     from unpaired.training.run import train as train_run
     from unpaired.training.tracking import read_metrics
 
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or (arguments[0].startswith("-") and {"-h", "--help"} & set(arguments)):
         presets = "\n".join(f"  {name:<11} {preset.about}" for name, preset in PRESETS.items())
         print(
             f"usage: unpaired train METHOD [OPTIONS]\n\nmethods: {', '.join(METHODS)}\n"
@@ -153,10 +153,10 @@ def train(arguments: list[str]) -> int:
     saved = Path(out) / "config.yaml" if out else None
     if resume and saved is None:
         raise UserError("--resume needs the run folder; give --out RUN")
-    if resume and saved is not None and saved.is_file():
-        default = read_yaml(saved)
-    elif file is not None:
+    if file is not None:
         default = read_yaml(Path(file))
+    elif resume and saved is not None and saved.is_file():
+        default = read_yaml(saved)
     elif method is not None:
         default = TrainConfig(settings=METHODS[method].Config(), method=method)
     elif resume:

@@ -37,6 +37,8 @@ def test_help_names_every_verb_and_version_is_the_packages(capsys):
     assert capsys.readouterr().out == ABOUT
     for verb in VERBS:
         assert f"\n  {verb} " in ABOUT
+    assert run(["train", "--out", "somewhere", "-h"]) == 0
+    assert "usage: unpaired train METHOD" in capsys.readouterr().out
     assert run(["--version"]) == 0
     assert capsys.readouterr().out == "unpaired 0.1.0\n"
 
@@ -83,6 +85,15 @@ def test_resume_needs_nothing_but_the_folder_and_takes_a_new_total(data, tmp_pat
     assert run(f"train --out {out} --resume --steps 4".split()) == 0
     assert read_card(find_checkpoint(out)).step == 4
     assert run(f"train cyclegan --out {out} --resume --batch 2".split()) == 2
+
+
+def test_one_command_both_starts_a_saved_configuration_and_resumes_it(trained, tmp_path, capsys):
+    command = f"train --config {trained / 'config.yaml'} --out {tmp_path / 'run'} --resume"
+    assert run(command.split()) == 0
+    assert run([*command.split(), "--steps", "5"]) == 0
+    assert read_card(find_checkpoint(tmp_path / "run")).step == 5
+    assert "continuing" in capsys.readouterr().err
+    assert run([*command.split(), "--seed", "5"]) == 2
 
 
 def test_flags_override_the_preset_and_a_length_replaces_its_length(data, tmp_path):
