@@ -1,5 +1,6 @@
 """Batches are a pure function of (seed, step, rank), whatever else happens."""
 
+import pickle
 from itertools import islice
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.runs import write_dataset, write_pictures
-from unpaired.data.batches import Batches
+from unpaired.data.batches import Batches, _Steps
 from unpaired.data.decode import UnreadableImage
 from unpaired.data.domains import Domain, open_dataset
 from unpaired.data.images import ImageConfig, prepare, prepare_fixed, resized
@@ -189,3 +190,49 @@ def test_flips_happen_half_of_the_time(tmp_path):
     )
     assert 150 < flipped < 250
     assert write_pictures(tmp_path / "p", 1, 0).is_dir()
+
+
+class Broken:
+    """A domain's reader with one bad file; a class, because worker processes are sent it."""
+
+    def __call__(self, index, at_least=None):
+        if index == 2:
+            raise UnreadableImage("2.png", "gone")
+        return np.full((16, 16, 3), index * 40, np.uint8)
+
+
+class Nothing:
+    def __call__(self, index, at_least=None):
+        raise UnreadableImage("x.png", "gone")
+
+
+def with_reader(read, **options) -> Batches:
+    domain = Domain(tuple(f"{i}.png" for i in range(6)), read, 3, "uint8")
+    return Batches(
+        domain, domain, ImageConfig(mode="none"), size=16, batch=3, seed=0, workers=2, **options
+    )
+
+
+def test_what_workers_skip_is_said_once_in_the_calling_process():
+    said: list[tuple[str, str]] = []
+    taken = take(with_reader(Broken(), on_skip=lambda *a: said.append(a)), 0, 8)
+    assert said == [("2.png", "gone")] * 2  # once in each domain
+    alone = with_reader(Broken(), on_skip=lambda *_: None)
+    assert same(taken, [alone.at(step) for step in range(8)])
+
+
+def test_an_error_in_a_worker_stays_one_line():
+    with pytest.raises(UserError, match="no readable") as caught:
+        take(with_reader(Nothing(), on_skip=lambda *_: None), 0, 1)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_workers_need_can_be_sent_to_them(data):
+    """Where processes are spawned, not forked: macOS, Windows, CUDA, Python 3.14."""
+    batches = make(data, workers=1, on_skip=lambda *_: None)
+    steps = pickle.loads(pickle.dumps(_Steps(batches)))
+    batch, skipped = steps[3]
+    assert same([batch], [batches.at(3)])
+    assert skipped == []
+    named = open_dataset("worldtiles:map-aerial").train_x.subset([3, 1])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(named)).read(1), named.read(1))

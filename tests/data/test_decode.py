@@ -2,6 +2,7 @@
 
 import struct
 import tempfile
+import warnings
 import zlib
 from pathlib import Path
 
@@ -292,3 +293,73 @@ def test_no_bytes_whatever_raise_anything_but_unreadable(junk, kind):
         except UnreadableImage:
             return
         assert isinstance(picture, Picture)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("mode", ["P", "CMYK", "1"])
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_tiff_of_any_kind_lies_the_right_way_up(orientation, mode, compression, tmp_path):
+    image = Image.fromarray(RGB)
+    image = image.quantize(8) if mode == "P" else image.convert(mode)
+    image.save(tmp_path / "a.tif", tiffinfo={274: orientation}, compression=compression)
+    turn = {3: "ROTATE_180", 6: "ROTATE_270", 8: "ROTATE_90"}[orientation]
+    upright = image.transpose(Image.Transpose[turn]).convert("L" if mode == "1" else "RGB")
+    read = read_picture(tmp_path / "a.tif").pixels.squeeze()
+    np.testing.assert_array_equal(read, np.asarray(upright))
+
+
+@pytest.mark.parametrize("pixels", [GREY, DEEP], ids=["8", "16"])
+def test_where_zero_is_white_grey_is_inverted(pixels, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="miniswhite")
+    read = read_picture(tmp_path / "a.tif").pixels[:, :, 0]
+    np.testing.assert_array_equal(read, np.iinfo(pixels.dtype).max - pixels)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "packbits", "tiff_adobe_deflate"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "I;16"])
+def test_compressed_tiffs_are_read_without_imagecodecs(mode, compression, tmp_path, monkeypatch):
+    pixels = DEEP if mode == "I;16" else np.asarray(Image.fromarray(RGB).convert(mode))
+    save(tmp_path / "a.tif", pixels, compression=compression)
+
+    def lacking(page):
+        raise ValueError("<COMPRESSION> requires the 'imagecodecs' package")
+
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", lacking)
+    read = read_picture(tmp_path / "a.tif")
+    whole = read.pixels if read.alpha is None else np.dstack([read.pixels, read.alpha])
+    np.testing.assert_array_equal(whole.squeeze(), pixels)
+    assert probe(tmp_path / "a.tif") == (read.pixels.shape[2], str(read.pixels.dtype))
+
+
+def test_what_only_imagecodecs_can_unpack_says_so(tmp_path, monkeypatch):
+    def lacking(page):
+        raise ValueError("<COMPRESSION> requires the 'imagecodecs' package")
+
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 8, 3), np.uint16), photometric="rgb")
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", lacking)
+    with pytest.raises(UnreadableImage, match="needs `pip install imagecodecs`"):
+        read_picture(tmp_path / "a.tif")
+
+
+def test_headers_are_probed_without_decoding(tmp_path, monkeypatch):
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.zeros((8, 8, 7), np.uint16),
+        photometric="minisblack",
+        planarconfig="contig",
+    )
+    tifffile.imwrite(tmp_path / "b.tif", np.zeros((8, 8), np.float32))
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", lambda page: pytest.fail("decoded"))
+    assert probe(tmp_path / "a.tif") == (7, "uint16")
+    with pytest.raises(UnreadableImage, match="float32"):
+        probe(tmp_path / "b.tif")
+
+
+def test_decoding_in_many_threads_leaves_the_warning_filters_alone(tmp_path):
+    before = list(warnings.filters)
+    inner, outer = module._QUIET, module._QUIET
+    with inner:
+        with outer:
+            pass
+        assert warnings.filters[0][0] == "ignore"
+    assert list(warnings.filters) == before

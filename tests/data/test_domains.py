@@ -1,6 +1,8 @@
 """Folders become domains by rules that are written down."""
 
+import os
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from PIL import Image
 from tests.training.runs import write_dataset, write_pictures
 from unpaired.data.check import check_dataset
 from unpaired.data.decode import UnreadableImage
-from unpaired.data.domains import held_out, list_images, open_dataset
+from unpaired.data.domains import file_domain, held_out, list_images, open_dataset
 from unpaired.errors import UserError
 
 
@@ -118,7 +120,7 @@ def test_mixed_grey_and_colour_become_colour_and_16_bits_win_over_8(tmp_path):
 def test_a_file_of_another_kind_is_an_unreadable_file_not_a_crash(tmp_path):
     x = tmp_path / "x"
     x.mkdir()
-    for i in range(3):
+    for i in range(10, 34):
         tifffile.imwrite(
             x / f"{i}.tif",
             np.zeros((8, 8, 5), np.uint8),
@@ -126,10 +128,14 @@ def test_a_file_of_another_kind_is_an_unreadable_file_not_a_crash(tmp_path):
             planarconfig="contig",
         )
     Image.new("RGB", (8, 8)).save(x / "z.png")
-    data = open_dataset(x=x, y=write_pictures(tmp_path / "y", 2, 0))
+    y = write_pictures(tmp_path / "y", 2, 0)
+    data = open_dataset(x=x, y=y)
     assert data.train_x.channels == 5
+    assert data.skipped == ((str(x / "z.png"), "it has 3 channels, not 5"),)
     with pytest.raises(UnreadableImage, match="3 channels where 5"):
-        data.train_x.read(3)
+        file_domain([x / "z.png"], x, 5, "uint8").read(0)
+    with pytest.raises(UserError, match="it has 5 channels, not 1"):
+        open_dataset(x=x, y=y, channels_x=1)
 
 
 def test_worldtiles_open_by_name_with_their_pairs_hidden_in_the_order():
@@ -150,3 +156,23 @@ def test_check_finds_doubles_leaks_and_small_sets(tmp_path):
     assert any("1 pictures are in test_x and train_x" in w for w in report.warnings)
     assert any("only 8 pictures" in w for w in report.warnings)
     assert "train_x" in report.text()
+
+
+def test_one_domain_inside_the_other_is_refused(tmp_path):
+    outer = write_pictures(tmp_path / "all", 3, 0)
+    inner = write_pictures(outer / "inner", 3, 1)
+    for x, y in ((outer, inner), (inner, outer)):
+        with pytest.raises(UserError, match="would share pictures"):
+            open_dataset(x=x, y=y)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are UTF-8 there")
+def test_a_name_that_is_no_utf8_is_a_name_like_any_other(tmp_path):
+    x, y = (write_pictures(tmp_path / name, 25, i) for i, name in enumerate("xy"))
+    (x / "00.png").rename(x / os.fsdecode(b"\xff.png"))
+    (x / "01.png").rename(x / os.fsdecode(b"\xfe.png"))
+    (x / os.fsdecode(b"\xfe.png")).write_bytes(b"")
+    data = open_dataset(x=x, y=y)
+    assert len(data.train_x) + len(data.test_x) >= 24
+    for name, _ in data.skipped:
+        name.encode()  # skipped.txt is UTF-8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -78,8 +79,10 @@ def probe(path: Path) -> tuple[int, str]:
         with path.open("rb") as file:
             is_tiff = file.read(4) in TIFF_MAGIC
         if is_tiff:
-            picture = read_picture(path)  # tifffile has no cheaper way to know what alpha there is
-            return picture.pixels.shape[2], str(picture.pixels.dtype)
+            with tifffile.TiffFile(path) as tiff:
+                page = _first_page(path, tiff)
+                if not _left_to_pillow(page):
+                    return page.samplesperpixel - _has_alpha(page), str(page.dtype)
         with Image.open(path) as image:
             _check_size(path, *image.size)
             grey = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
@@ -87,7 +90,9 @@ def probe(path: Path) -> tuple[int, str]:
 
 
 def _read_pillow(path: Path, at_least: int | None) -> Picture:
-    with Image.open(path) as image:
+    # an open file, not its path: Pillow maps plain files into memory, and confuses the sides of a
+    # TIFF that lies on one
+    with path.open("rb") as file, Image.open(file) as image:
         _check_size(path, *image.size)
         if at_least and image.format == "JPEG" and min(image.size) > at_least:
             scale = at_least / min(image.size)
@@ -125,31 +130,57 @@ def picture_of(image: Image.Image) -> Picture:
 
 def _read_tiff(path: Path) -> Picture:
     with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages[0]
-        if not isinstance(page, tifffile.TiffPage):
-            raise UnreadableImage(path, "no full first page")
-        _check_size(path, page.imagewidth, page.imagelength)
-        palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE
-        plain = page.photometric in (
-            tifffile.PHOTOMETRIC.MINISBLACK,
-            tifffile.PHOTOMETRIC.RGB,
-        )
-        if palette or not plain or page.dtype == np.bool_:
-            return _read_pillow(path, None)  # palettes, CMYK, YCbCr, one bit: Pillow knows colour
-        values = page.asarray()
-        if values.dtype not in (np.uint8, np.uint16):
-            raise UnreadableImage(path, f"{values.dtype} pixels have no known range")
+        page = _first_page(path, tiff)
+        if _left_to_pillow(page):
+            return _read_pillow(path, None)
+        try:
+            values = page.asarray()
+        except (ValueError, ImportError) as error:
+            if isinstance(error, ValueError) and "imagecodecs" not in str(error):
+                raise
+            return _read_packed_tiff(path, page)
         planar = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and values.ndim == 3
         values = values.transpose(1, 2, 0) if planar else values
         values = values[:, :, None] if values.ndim == 2 else values
         if values.ndim != 3:
             raise UnreadableImage(path, f"{values.ndim} dimensions; expected 2 or 3")
         tag = page.tags.get("Orientation")
-        values = _oriented(values, int(tag.value) if tag else 1)
-        kinds = {int(kind) for kind in page.extrasamples}
-        if kinds & {1, 2} and values.shape[2] in (2, 4):
-            return Picture(np.ascontiguousarray(values[:, :, :-1]), values[:, :, -1].copy())
-        return Picture(np.ascontiguousarray(values))
+        values = np.ascontiguousarray(_oriented(values, int(tag.value) if tag else 1))
+        alpha = values[:, :, -1].copy() if _has_alpha(page) else None
+        pixels = values if alpha is None else np.ascontiguousarray(values[:, :, :-1])
+        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+            pixels = np.iinfo(pixels.dtype).max - pixels
+        return Picture(pixels, alpha)
+
+
+def _first_page(path: Path, tiff: tifffile.TiffFile) -> tifffile.TiffPage:
+    page = tiff.pages[0]
+    if not isinstance(page, tifffile.TiffPage):
+        raise UnreadableImage(path, "no full first page")
+    _check_size(path, page.imagewidth, page.imagelength)
+    if not _left_to_pillow(page) and page.dtype not in (np.uint8, np.uint16):
+        raise UnreadableImage(path, f"{page.dtype} pixels have no known range")
+    return page
+
+
+def _left_to_pillow(page: tifffile.TiffPage) -> bool:
+    """Palettes, CMYK, YCbCr, one bit: Pillow knows colour."""
+    known = tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK
+    return page.dtype == np.bool_ or page.photometric not in (*known, tifffile.PHOTOMETRIC.RGB)
+
+
+def _has_alpha(page: tifffile.TiffPage) -> bool:
+    kinds = {int(kind) for kind in page.extrasamples}
+    return bool(kinds & {1, 2}) and page.samplesperpixel in (2, 4)
+
+
+def _read_packed_tiff(path: Path, page: tifffile.TiffPage) -> Picture:
+    """LZW, JPEG and others that tifffile unpacks only with imagecodecs, and Pillow without it."""
+    white = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+    if page.dtype == np.uint8 or (page.samplesperpixel == 1 and not white):
+        return _read_pillow(path, None)
+    packing = getattr(page.compression, "name", page.compression)  # Pillow would cut it to 8 bits
+    raise UnreadableImage(path, f"its compression, {packing}, needs `pip install imagecodecs`")
 
 
 def _oriented(values: Pixels, orientation: int) -> Pixels:
@@ -170,12 +201,35 @@ def _check_size(path: Path, width: int, height: int) -> None:
         raise UnreadableImage(path, "it has no pixels")
 
 
+class _Quiet:
+    """No warnings while any thread decodes: catch_warnings alone leaves threads' filters mixed."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.inside == 0:
+                self.before = warnings.catch_warnings()
+                self.before.__enter__()
+                warnings.simplefilter("ignore")
+            self.inside += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0:
+                self.before.__exit__(None, None, None)
+
+
+_QUIET = _Quiet()
+
+
 @contextlib.contextmanager
 def _reasons(path: Path) -> Iterator[None]:
     """Turn whatever a decoder raises on a bad file into one exception with a short reason."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _QUIET:
             yield
     except UnreadableImage:
         raise

@@ -60,10 +60,7 @@ class Domain:
         kept = tuple(int(i) for i in indices)
         names = tuple(self.names[i] for i in kept)
 
-        def read(index: int, at_least: int | None = None) -> Pixels:
-            return self.read(kept[index], at_least)
-
-        return Domain(names, read, self.channels, self.dtype)
+        return Domain(names, _ReadSome(self.read, kept), self.channels, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -111,6 +108,12 @@ def open_dataset(
         assert y is not None
         if x.resolve() == y.resolve():
             raise UserError(f'--x and --y are the same folder, "{x}"; give two')
+        for inner, outer in ((x, y), (y, x)):
+            if outer.resolve() in inner.resolve().parents:
+                raise UserError(
+                    f'"{inner}" lies in "{outer}", whose sub-folders are searched too, so X and Y '
+                    "would share pictures; give two folders beside each other"
+                )
         splits = []
         for root, flag in ((x, "--x"), (y, "--y")):
             files = _images_in(root, flag)
@@ -166,24 +169,48 @@ def held_out(file: Path, root: Path, count: int) -> bool:
     """
     if count < 20:
         return False
-    digest = hashlib.sha256(file.relative_to(root).as_posix().encode()).digest()
+    name = os.fsencode(file.relative_to(root).as_posix())  # names need not be UTF-8
+    digest = hashlib.sha256(name).digest()
     return int.from_bytes(digest[:8], "big") % (10 if count < 2000 else 20) == 0
 
 
 def file_domain(files: Sequence[Path], root: Path, channels: int, dtype: str) -> Domain:
     """The domain of these files; each converted to `channels` and `dtype` when read."""
-    kept = tuple(files)
+    names = tuple(f.relative_to(root).as_posix() for f in files)
+    return Domain(names, _ReadFiles(tuple(files), channels, dtype), channels, dtype)
 
-    def read(index: int, at_least: int | None = None) -> Pixels:
-        path = kept[index]
+
+# Three ways to read; classes, because worker processes are sent them.
+@dataclass(frozen=True)
+class _ReadFiles:
+    files: tuple[Path, ...]
+    channels: int
+    dtype: str
+
+    def __call__(self, index: int, at_least: int | None = None) -> Pixels:
+        path = self.files[index]
         pixels = read_picture(path, at_least).on_white()
         try:
-            return with_dtype(with_channels(pixels, channels), dtype)
+            return with_dtype(with_channels(pixels, self.channels), self.dtype)
         except UserError as error:
             raise UnreadableImage(path, str(error).split(";")[0]) from None
 
-    names = tuple(f.relative_to(root).as_posix() for f in kept)
-    return Domain(names, read, channels, dtype)
+
+@dataclass(frozen=True)
+class _ReadArray:
+    pictures: Pictures
+
+    def __call__(self, index: int, at_least: int | None = None) -> Pixels:  # noqa: ARG002
+        return self.pictures[index]
+
+
+@dataclass(frozen=True)
+class _ReadSome:
+    read: Read
+    kept: tuple[int, ...]
+
+    def __call__(self, index: int, at_least: int | None = None) -> Pixels:
+        return self.read(self.kept[index], at_least)
 
 
 def _images_in(folder: Path, flag: str) -> list[Path]:
@@ -209,13 +236,13 @@ def _assemble(
     domains: list[Domain] = []
     skipped: list[tuple[str, str]] = []
     for (root, train, test), channels in zip(splits, (channels_x, channels_y)):
-        readable, found, dtype, bad = _check(root, train)
+        readable, found, dtype, bad = _check(root, train, channels)
         skipped += bad
         test_root = (
             root.parent / root.name.replace("train", "test") if root.name in _TRAIN else root
         )
         for files, at in ((readable, root), (test, test_root)):
-            domains.append(file_domain(files, at, channels or found, dtype))
+            domains.append(file_domain(files, at, found, dtype))
     train_x, test_x, train_y, test_y = domains
     stems = [[Path(n).with_suffix("").as_posix() for n in d.names] for d in (test_x, test_y)]
     paired = bool(stems[0]) and stems[0] == stems[1]
@@ -225,15 +252,27 @@ def _assemble(
 _TRAIN = {layout[i] for layout in LAYOUTS for i in (0, 1)}
 
 
-def _check(root: Path, files: list[Path]) -> tuple[list[Path], int, str, list[tuple[str, str]]]:
-    """(readable files, channels, dtype, skipped) from the headers of up to `PROBED` files."""
+def _check(
+    root: Path, files: list[Path], channels: int | None
+) -> tuple[list[Path], int, str, list[tuple[str, str]]]:
+    """(readable files, channels, dtype, skipped) from the headers of up to `PROBED` files.
+
+    Unless `channels` are asked for, they are what most files have.
+    """
     stride = max(1, len(files) // PROBED)
     sample = files[::stride]
     with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(_probe, sample))
-    bad = {f: r for f, r in zip(sample, results) if isinstance(r, str)}
-    kinds = Counter(r for r in results if not isinstance(r, str))
-    if not kinds:
+        results = dict(zip(sample, pool.map(_probe, sample)))
+    bad = {file: result for file, result in results.items() if isinstance(result, str)}
+    kinds = {file: result for file, result in results.items() if not isinstance(result, str)}
+    have = Counter(number for number, _ in kinds.values())
+    if not channels and have:
+        # grey fits in colour, not the other way round
+        channels = 3 if set(have) == {1, 3} else have.most_common(1)[0][0]
+    for file, (number, _) in kinds.items():
+        if number != channels and {number, channels} != {1, 3}:
+            bad[file] = f"it has {number} channels, not {channels}"
+    if len(bad) == len(sample):
         first = next(iter(bad))
         raise UserError(
             f'none of the {len(sample)} files in "{root}" can be read ({first.name}: {bad[first]});'
@@ -245,15 +284,16 @@ def _check(root: Path, files: list[Path]) -> tuple[list[Path], int, str, list[tu
             f'{len(bad)} of {len(sample)} files in "{root}" can\'t be read ({first.name}: '
             f"{bad[first]}), over {UNREADABLE_SHARE:.0%}; mend or remove them"
         )
-    channels = Counter[int]()
-    for (c, _), n in kinds.items():
-        channels[c] += n
-    common = channels.most_common(1)[0][0]
-    if set(channels) == {1, 3}:
-        common = 3  # grey fits in colour, not the other way round
-    dtype = "uint16" if any(d == "uint16" for _, d in kinds) else "uint8"
-    skipped = [(str(f), reason) for f, reason in bad.items()]
-    return [f for f in files if f not in bad], common, dtype, skipped
+    assert channels
+    good = [dtype for file, (_, dtype) in kinds.items() if file not in bad]
+    dtype = "uint16" if "uint16" in good else "uint8"
+    skipped = [(printable(str(file)), reason) for file, reason in bad.items()]
+    return [file for file in files if file not in bad], channels, dtype, skipped
+
+
+def printable(name: str) -> str:
+    """A file's name as it can be written anywhere, though it be no valid UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _probe(path: Path) -> tuple[int, str] | str:
@@ -267,9 +307,7 @@ def _named(data: str, name: str, rest: str) -> DataSet:
     tiles = NAMED_SETS[name](rest)
 
     def domain(pictures: Pictures, split: str) -> Domain:
-        def read(index: int, at_least: int | None = None) -> Pixels:  # noqa: ARG001 - small anyway
-            return pictures[index]
-
+        read = _ReadArray(pictures)
         return Domain(tiles.names[split], read, pictures.shape[3], str(pictures.dtype))
 
     return DataSet(
