@@ -79,6 +79,18 @@ def test_the_gradient_penalty_of_a_linear_critic_is_known():
     torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-5)
 
 
+def test_the_gradient_penalty_is_computed_in_float32_inside_autocast_too():
+    torch.manual_seed(0)
+    critic = nn.Sequential(nn.Conv2d(3, 8, 4), nn.LeakyReLU(0.2), nn.Conv2d(8, 1, 4))
+    real, fake = torch.randn(2, 3, 12, 12), torch.randn(2, 3, 12, 12)
+    torch.manual_seed(1)
+    exact = gradient_penalty(critic, real, fake)
+    torch.manual_seed(1)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = gradient_penalty(critic, real, fake)
+    assert torch.equal(exact, inside)
+
+
 def test_l1_is_the_mean_over_all_elements():
     a, b = RNG.normal(size=(2, 3, 4, 4)), RNG.normal(size=(2, 3, 4, 4))
     assert l1(torch.tensor(a), torch.tensor(b)).item() == pytest.approx(np.abs(a - b).mean())

@@ -33,6 +33,29 @@ def test_instance_norm_is_torchs_in_values_and_gradients_and_keeps_the_layout(la
     assert ours.is_contiguous(memory_format=layout)
 
 
+def test_instance_norm_of_a_large_channels_last_image_is_exact():
+    """Torch's channels-last batch norm alone would be wrong by 1e-4 here."""
+    torch.manual_seed(0)
+    x = (torch.randn(1, 2, 700, 700) + 1).to(memory_format=torch.channels_last)
+    out = InstanceNorm(2)(x)
+    torch.testing.assert_close(
+        out.double(), nn.functional.instance_norm(x.double()), rtol=0, atol=2e-6
+    )
+    assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_instance_norm_keeps_half_precision_and_layout_inside_autocast():
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 16, 16).to(torch.bfloat16, memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = InstanceNorm(3)(x)
+    assert out.dtype is torch.bfloat16
+    assert out.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(
+        out.float(), nn.functional.instance_norm(x.float()), rtol=2**-7, atol=2**-7
+    )
+
+
 def test_affine_instance_norm_is_torchs():
     ours, theirs = InstanceNorm(2, affine=True), nn.InstanceNorm2d(2, affine=True)
     state = {"weight": torch.tensor([2.0, -1.0]), "bias": torch.tensor([0.5, 3.0])}

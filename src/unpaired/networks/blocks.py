@@ -32,6 +32,9 @@ class InstanceNorm(nn.Module):
     The same numbers as `nn.InstanceNorm2d`, but a channels-last tensor stays channels-last: batch
     norm of one image at a time is instance norm, and it doesn't copy to contiguous memory first.
     Statistics always come from the image at hand, in training and evaluation alike.
+
+    Batch norm on CPUs sums channels-last pixels one after the other in float32, which is wrong by
+    2e-5 at 256x256 pixels and by 2e-3 at 2048x2048; larger images therefore take torch's way.
     """
 
     def __init__(self, channels: int, affine: bool = False) -> None:
@@ -45,6 +48,9 @@ class InstanceNorm(nn.Module):
             raise ValueError(
                 "instance norm of a single pixel: the network is too deep for the image"
             )
+        if x.device.type == "cpu" and x.shape[2] * x.shape[3] > 2**16 and not x.is_contiguous():
+            normed = fn.instance_norm(x, weight=self.weight, bias=self.bias)
+            return normed.contiguous(memory_format=torch.channels_last)
         each = [
             fn.batch_norm(i, None, None, self.weight, self.bias, True) for i in torch.split(x, 1)
         ]
@@ -52,7 +58,7 @@ class InstanceNorm(nn.Module):
 
 
 def make_norm(kind: Norm, channels: int) -> list[nn.Module]:
-    """The norm layer as a list: empty for "none", so that the other layers keep their places."""
+    """The norm layer as a list to splice into a stack of layers: empty for "none"."""
     if kind == "batch":
         return [nn.BatchNorm2d(channels)]
     if kind == "none":
