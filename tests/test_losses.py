@@ -91,6 +91,17 @@ def test_the_gradient_penalty_is_computed_in_float32_inside_autocast_too():
     assert torch.equal(exact, inside)
 
 
+@pytest.mark.parametrize("name", ADVERSARIAL)
+def test_losses_can_be_tried_out_without_numbers(name):
+    """On the meta device, as a run does to see whether its networks fit its images."""
+    loss, critic = ADVERSARIAL[name], nn.Conv2d(3, 1, 4).to("meta")
+    images = torch.zeros(2, 3, 8, 8, device="meta")
+    assert loss.discriminator(critic(images), critic(images)).shape == ()
+    assert loss.generator(critic(images)).shape == ()
+    if loss.penalty:
+        assert loss.penalty(critic, images, images).shape == ()
+
+
 def test_l1_is_the_mean_over_all_elements():
     a, b = RNG.normal(size=(2, 3, 4, 4)), RNG.normal(size=(2, 3, 4, 4))
     assert l1(torch.tensor(a), torch.tensor(b)).item() == pytest.approx(np.abs(a - b).mean())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -70,16 +71,24 @@ def wasserstein(penalty_weight: float = 10.0) -> Adversarial:
 def gradient_penalty(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     """E[(|grad D(z)|_2 - 1)^2] at points z between real and fake images, one per image.
 
+    D(z) is the sum of the scores of an image's patches here, as in CycleGAN's released code.
+
     Args: real, fake: (N, C, H, W). The points are drawn from torch's global generator, and D runs
     in float32 even inside autocast: a slope of half precision would be too rough to push to 1.
     """
     real, fake = real.detach().float(), fake.detach().float()
     share = torch.rand(len(real), 1, 1, 1, device=real.device)
     between = (share * real + (1 - share) * fake).requires_grad_(True)
-    with torch.autocast(real.device.type, enabled=False):
+    with _no_autocast(real.device.type):
         scores = D(between).sum()
     (slope,) = torch.autograd.grad(scores, between, create_graph=True)
     return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def _no_autocast(device: str) -> AbstractContextManager[None]:
+    if torch.amp.is_autocast_available(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()  # the meta device, on which sizes are tried out
 
 
 def l1(a: Tensor, b: Tensor) -> Tensor:
