@@ -81,7 +81,7 @@ def gradient_penalty(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     between = (share * real + (1 - share) * fake).requires_grad_(True)
     with _no_autocast(real.device.type):
         scores = D(between).sum()
-    (slope,) = torch.autograd.grad(scores, between, create_graph=True)
+        (slope,) = torch.autograd.grad(scores, between, create_graph=True)
     return (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
 
