@@ -15,7 +15,7 @@ from unpaired.evaluation.features import EfficientNetLite0
 from unpaired.training.precision import choose_device, choose_precision
 
 GIB = 1 << 30
-PACKAGES = ("torch", "torchvision", "accelerate", "safetensors", "numpy", "Pillow", "tifffile")
+PACKAGES = ("torch", "accelerate", "safetensors", "numpy", "Pillow", "tifffile")
 OPTIONAL = {  # module -> (what it is for, how to get it)
     "imagecodecs": ("compressed TIFF (LZW, JPEG, ...)", "pip install imagecodecs"),
 }

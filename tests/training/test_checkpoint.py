@@ -128,6 +128,27 @@ def test_a_newer_format_is_refused(run, tmp_path):
         read_card(path.parent)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"channels_x": -3},
+        {"size": 0},
+        {"multiple": 0},
+        {"dtype_y": "float64"},
+        {"directions": ["sideways"]},
+        {"directions": []},
+        {"method": "__import__"},
+        {"settings": {"filters": "many"}},
+    ],
+)
+def test_a_card_with_a_value_that_none_has_is_refused(change, run, tmp_path):
+    copy = copy_of(run, tmp_path)
+    path = find_checkpoint(copy) / "checkpoint.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(UserError):
+        load_method(path.parent)
+
+
 def test_best_is_the_lowest_score_and_last_stays_beside_it(tmp_path):
     data = write_dataset(tmp_path / "data", train=24)
     scores = iter([3.0, 1.0, 2.0])

@@ -62,6 +62,8 @@ def test_every_preset_applies_and_survives_yaml(name, tmp_path):
         ({"ema": 1.0}, "--ema is 1.0"),
         ({"cache": 2.0}, "--cache is 2.0"),
         ({"seed": -1}, "--seed is -1"),
+        ({"seed": 2**63}, "--seed is 9223372036854775808"),
+        ({"clip": float("nan")}, "--clip is nan"),
         ({"checkpoint_every": 0}, "--checkpoint-every is 0"),
     ],
 )

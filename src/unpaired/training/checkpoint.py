@@ -69,6 +69,13 @@ class Card:
     """Validation score at this step, lower is better, if one was taken."""
     format: int = FORMAT
 
+    def __post_init__(self) -> None:
+        numbers = (self.channels_x, self.channels_y, self.size, self.multiple)
+        if min(numbers) < 1 or not {self.dtype_x, self.dtype_y} <= {"uint8", "uint16"}:
+            raise ValueError("a size, channel count or type that no checkpoint has")
+        if not self.directions or not set(self.directions) <= {"x2y", "y2x"}:
+            raise ValueError(f"directions {self.directions}")
+
 
 @dataclass
 class State:

@@ -122,6 +122,10 @@ class TrainConfig(Generic[S]):
         for name in ("history", "workers", "evaluate_every", "clip", "seed"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{_flag(name)} is {getattr(self, name)}; give 0 or more")
+        if not self.clip < float("inf"):
+            raise UserError(f"--clip is {self.clip}; give a norm, or 0 for no limit")
+        if self.seed >= 2**63:
+            raise UserError(f"--seed is {self.seed}; give a number below 2^63")
         for name in ("channels_x", "channels_y"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise UserError(f"--{_flag(name)} is {value}; give 1 or more")

@@ -68,7 +68,7 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
 
 def environment(device: torch.device, dtype: torch.dtype | None) -> dict[str, Any]:
     """Versions, machine, device and precision, for environment.json."""
-    packages = ("unpaired", "torch", "torchvision", "accelerate", "safetensors", "numpy", "Pillow")
+    packages = ("unpaired", "torch", "accelerate", "safetensors", "numpy", "Pillow")
     versions = {}
     for package in packages:
         try:
