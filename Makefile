@@ -49,6 +49,6 @@ $(READY): pyproject.toml
 	  then echo '== bringing $(VENV) up to date with pyproject.toml'; \
 	  else echo '== making $(VENV); torch is large, so the first time takes a few minutes'; \
 	    $(PYTHON) -m venv --clear $(VENV); fi
-	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --quiet torch torchvision --index-url $(TORCH_INDEX))
+	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --quiet torch --index-url $(TORCH_INDEX))
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
 	@touch $@
