@@ -126,8 +126,9 @@ def train(arguments: list[str]) -> int:
     """`unpaired train METHOD [OPTIONS]`, `--config FILE`, or `--out RUN --resume`."""
     from unpaired.methods import METHODS
     from unpaired.training.config import TrainConfig, read_yaml, with_changes
+    from unpaired.training.interruption import Interrupted
     from unpaired.training.presets import PRESETS, apply_preset
-    from unpaired.training.run import DivergedError, Interrupted
+    from unpaired.training.run import DivergedError
     from unpaired.training.run import train as train_run
     from unpaired.training.tracking import read_metrics
 
@@ -353,7 +354,8 @@ def demo(arguments: list[str]) -> int:
     """`unpaired demo`."""
     options = parse(DemoOptions, arguments, "unpaired demo")
     from unpaired.demo import demo as run_demo
-    from unpaired.training.run import DivergedError, Interrupted
+    from unpaired.training.interruption import Interrupted
+    from unpaired.training.run import DivergedError
 
     out = Path(options.out) if options.out else _free(Path("runs"), "demo", bare=True)
     try:

@@ -157,3 +157,16 @@ def test_best_is_the_lowest_score_and_last_stays_beside_it(tmp_path):
     assert read_card(find_checkpoint(run, "best")).step == 4
     assert read_card(find_checkpoint(run, "best")).score == 1.0
     assert read_card(find_checkpoint(run)).step == 6
+
+
+def test_a_skipped_file_is_warned_of_and_noted_once_however_often_the_run_is_resumed(
+    tmp_path, capsys
+):
+    data = write_dataset(tmp_path / "data", train=40)
+    (data / "trainA" / "03.png").write_bytes(b"no picture")
+    run = train(tiny_config(data, steps=1), tmp_path / "run")
+    assert "03.png" in capsys.readouterr().err
+    train(tiny_config(data, steps=2), run, resume=True, quiet=True)
+    lines = (run / "skipped.txt").read_text().splitlines()
+    assert len(lines) == 1
+    assert "03.png" in lines[0]

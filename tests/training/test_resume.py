@@ -26,7 +26,8 @@ import torch
 torch.set_num_threads(1)
 from unpaired.training import run as module
 from unpaired.training.config import read_yaml
-from unpaired.training.run import Interrupted, train
+from unpaired.training.interruption import Interrupted
+from unpaired.training.run import train
 
 slow = float(sys.argv[4])
 step = module.Trainer.step

@@ -25,6 +25,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from safetensors import SafetensorError
@@ -120,7 +121,7 @@ def save_checkpoint(run: Path, card: Card, state: State) -> Path:
         shutil.rmtree(fresh, ignore_errors=True)
         raise UserError(
             f'cannot write the checkpoint "{folder}": {_reason(error)}; make room or mend the '
-            f"folder, then continue with: unpaired train --out {run} --resume"
+            f"folder, then continue with: unpaired train --out {quote(str(run))} --resume"
         ) from None
     return folder
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
+from shlex import quote
 from typing import Any
 
 import torch
@@ -39,6 +37,7 @@ from unpaired.training.config import (
     to_dict,
     write_yaml,
 )
+from unpaired.training.interruption import Interrupted, Signals
 from unpaired.training.precision import choose_device
 from unpaired.training.progress import Reporter, clock
 from unpaired.training.randomness import derived, seed_everything
@@ -52,19 +51,6 @@ Score = Callable[[Translate, Tensor, Tensor], float]
 
 SAMPLES = 6  # rows of the sample grid
 SECONDS_BETWEEN_PICTURES = 60.0  # when epochs are short
-
-
-class Interrupted(Exception):  # noqa: N818 - it is no error
-    """SIGTERM or Ctrl-C ended the run after a whole step; its checkpoint is written.
-
-    Attributes: number: the signal's; run: the run folder; exit_code: 128 + number.
-    """
-
-    def __init__(self, number: int, run: Path, step: int) -> None:
-        super().__init__(
-            f"stopped at step {step}; continue with: unpaired train --out {run} --resume"
-        )
-        self.number, self.run, self.exit_code = number, run, 128 + number
 
 
 class DivergedError(Exception):
@@ -212,16 +198,20 @@ class _Run:
             (self.out / "environment.json").write_text(
                 json.dumps(facts, indent=1), encoding="utf-8"
             )
-            skipped = "".join(f"{name}\t{why}\n" for name, why in self.dataset.skipped)
-            if skipped:
-                (self.out / "skipped.txt").write_text(skipped, encoding="utf-8")
+            for name, reason in self.dataset.skipped:
+                self._on_skip(name, reason)
             self.tracker = Tracker(self.out, self.trainer.steps)
 
     def _on_skip(self, name: str, reason: str) -> None:
         self.reporter.say(f"warning: skipping {name}: {reason}")
-        if self.main:
-            with (self.out / "skipped.txt").open("a", encoding="utf-8") as file:
-                file.write(f"{name}\t{reason}\n")
+        self._note_skipped(name, reason)
+
+    def _note_skipped(self, name: str, reason: str) -> None:
+        """A line in skipped.txt, once, however often the run is resumed."""
+        path, line = self.out / "skipped.txt", f"{name}\t{reason}\n"
+        if self.main and not (path.exists() and line in path.read_text(encoding="utf-8")):
+            with path.open("a", encoding="utf-8") as file:
+                file.write(line)
 
     def close(self) -> None:
         if self.main and hasattr(self, "tracker"):
@@ -266,7 +256,7 @@ class _Run:
 
     def loop(self) -> None:
         """Step until the end; sample, log, evaluate and checkpoint on the way."""
-        with _Signals() as signals, self.reporter:
+        with Signals() as signals, self.reporter:
             self.began = time.monotonic()
             self.began_at = self._progress()
             micro = self.batches.from_step(self.trainer.steps * self.config.accumulate)
@@ -409,29 +399,6 @@ class _Run:
         self.last_score = None
 
 
-class _Signals:
-    """Remembers SIGTERM and SIGINT until the step is done; a second one acts at once."""
-
-    def __init__(self) -> None:
-        self.received = 0
-        self.before: dict[int, Any] = {}
-
-    def __enter__(self) -> _Signals:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self.before[number] = signal.signal(number, self._remember)
-        return self
-
-    def _remember(self, number: int, _: FrameType | None) -> None:
-        if self.received:
-            raise KeyboardInterrupt
-        self.received = number
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-
 @contextlib.contextmanager
 def _folder_errors(out: Path) -> Iterator[None]:
     """A full or read-only disk is the user's to mend: one line."""
@@ -443,7 +410,7 @@ def _folder_errors(out: Path) -> Iterator[None]:
         where = error.filename or out
         raise UserError(
             f'cannot write "{where}": {error.strerror.lower()}; make room or mend the folder, then '
-            f"continue with: unpaired train --out {out} --resume"
+            f"continue with: unpaired train --out {quote(str(out))} --resume"
         ) from None
 
 
