@@ -323,13 +323,13 @@ def evaluate(arguments: list[str]) -> int:
     page, scored = write_report(Path(options.run), checkpoint=options.checkpoint)
     for side in scored.sides:
         print(f"{side.direction}, {len(side.names)} pictures")
-        print(f"  {'':<34}{scored.metric:>22}{'mean error (0-255)':>22}")
+        print(f"  {'':<34}{scored.metric:>26}{'mean error (0-255)':>26}")
         for name, score in side.scores.items():
             kid, mae = (
                 f"{e.value:.3f} ({e.low:.3f}-{e.high:.3f})" if e else "-"
                 for e in (score.kid, score.mae)
             )
-            print(f"  {ROWS[name]:<34}{kid:>22}{mae:>22}")
+            print(f"  {ROWS[name]:<34}{kid:>26}{mae:>26}")
     print(page)
     if options.json:
         Path(options.json).write_text(json.dumps(scored.numbers(), indent=1), encoding="utf-8")
