@@ -256,3 +256,13 @@ def test_a_finished_run_can_be_made_longer(undisturbed, dataset, tmp_path):
     shutil.copytree(undisturbed, run)
     train(tiny_config(dataset, steps=14), run, resume=True, quiet=True)
     assert read_state(find_checkpoint(run))[0].step == 14
+
+
+def test_a_second_process_is_kept_out_of_a_run_that_goes_on(config, tmp_path):
+    run = tmp_path / "run"
+    first = start(config, run, slow=0.1)
+    wait_for_step(run, 4)
+    with pytest.raises(UserError, match="another process is training"):
+        train(read_yaml(config), run, resume=True, quiet=True)
+    assert first.wait(60) == 0
+    assert read_state(find_checkpoint(run))[0].step == 12

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -100,8 +101,8 @@ def train(
     accelerator = Accelerator(mixed_precision="no", cpu=device.type == "cpu")
     run = _Run(config, out, dataset, accelerator, score, Reporter(quiet))
     with _folder_errors(out):
-        run.open(continuing)
         try:
+            run.open(continuing)
             run.loop()
         finally:
             run.close()
@@ -152,6 +153,7 @@ class _Run:
         self.last_score: float | None = None
         self.pictured = self.saved = -1  # step of the last grid and checkpoint
         self.pictured_at = self.saved_at = -SECONDS_BETWEEN_PICTURES
+        self.opened = contextlib.ExitStack()  # what `close` closes
         self.rates: deque[tuple[float, int]] = deque(maxlen=20)
 
     def _batches(self, x: Domain, y: Domain) -> Batches:
@@ -179,6 +181,10 @@ class _Run:
 
     def open(self, continuing: bool) -> None:
         """Make the folder, or take up its latest checkpoint."""
+        if self.main:
+            self.out.mkdir(parents=True, exist_ok=True)
+            if (held := _lock(self.out)) is not None:
+                self.opened.callback(os.close, held)
         if continuing:
             card, state = read_state(find_checkpoint(self.out))
             self.trainer.restore(state)
@@ -192,7 +198,6 @@ class _Run:
             self.saved = self.pictured = self.trainer.steps
             self.reporter.say(f"continuing {self.out} from step {card.step}")
         if self.main:
-            self.out.mkdir(parents=True, exist_ok=True)
             write_yaml(self.config, self.out / "config.yaml")
             facts = environment(self.trainer.device, self.trainer.dtype)
             (self.out / "environment.json").write_text(
@@ -201,6 +206,7 @@ class _Run:
             for name, reason in self.dataset.skipped:
                 self._on_skip(name, reason)
             self.tracker = Tracker(self.out, self.trainer.steps)
+            self.opened.callback(self.tracker.close)
 
     def _on_skip(self, name: str, reason: str) -> None:
         self.reporter.say(f"warning: skipping {name}: {reason}")
@@ -214,8 +220,8 @@ class _Run:
                 file.write(line)
 
     def close(self) -> None:
-        if self.main and hasattr(self, "tracker"):
-            self.tracker.close()
+        """Close the logs and let go of the folder."""
+        self.opened.close()
 
     def checkpoint(self) -> None:
         """Save the complete state; every process takes part, the main one writes."""
@@ -397,6 +403,30 @@ class _Run:
         if self.best is None or self.last_score < self.best:
             self.checkpoint()
         self.last_score = None
+
+
+def _lock(out: Path) -> int | None:
+    """Hold the run folder until this process ends, however it ends.
+
+    Returns: the folder's descriptor; None where folders can't be locked (Windows, some networks).
+    Raises: UserError if another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    descriptor = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UserError(
+            f'another process is training in "{out}"; wait for it, or give another --out'
+        ) from None
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 @contextlib.contextmanager
