@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from unpaired.training.checkpoint import (
     save_checkpoint,
 )
 from unpaired.training.run import train
+from unpaired.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +72,6 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
 
 
 def copy_of(run: Path, tmp_path: Path) -> Path:
-    import shutil
-
     shutil.copytree(run, tmp_path / "copy")
     return tmp_path / "copy"
 
@@ -170,3 +170,19 @@ def test_a_skipped_file_is_warned_of_and_noted_once_however_often_the_run_is_res
     lines = (run / "skipped.txt").read_text().splitlines()
     assert len(lines) == 1
     assert "03.png" in lines[0]
+
+
+def test_when_the_data_vanish_every_step_taken_is_saved(tmp_path, monkeypatch):
+    data = write_dataset(tmp_path / "data")
+    config = tiny_config(data, steps=9, cache=0.0, checkpoint_every=100)
+    step = Trainer.step
+
+    def step_and_vanish(self, *args):
+        if self.steps == 4:
+            shutil.rmtree(data)
+        return step(self, *args)
+
+    monkeypatch.setattr(Trainer, "step", step_and_vanish)
+    with pytest.raises(UserError, match="no readable picture is left"):
+        train(config, tmp_path / "run", quiet=True)
+    assert read_state(find_checkpoint(tmp_path / "run"))[0].step == 5

@@ -271,7 +271,11 @@ class _Run:
             sums: dict[str, Tensor] = {}
             counted = 0
             while (progress := self._progress()) < 1:
-                batches = [self._to_device(next(micro)) for _ in range(self.config.accumulate)]
+                try:
+                    batches = [self._to_device(next(micro)) for _ in range(self.config.accumulate)]
+                except UserError:  # the data are gone; what was learned is not
+                    self.checkpoint()
+                    raise
                 step = self.trainer.step(batches, progress)
                 if step.finite:
                     counted += 1
