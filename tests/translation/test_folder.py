@@ -103,6 +103,15 @@ def test_an_input_is_never_overwritten(tmp_path: Path, link: str, overwrite: boo
     assert "would overwrite the input" in summary.failed[0][1]
 
 
+def test_an_image_can_be_translated_beside_itself_under_another_suffix(tmp_path: Path) -> None:
+    image = save(tmp_path / "a.jpg", noise(8, 8))
+    before = image.read_bytes()
+    for expected in ("1 translated, 0 skipped", "0 translated, 1 skipped"):
+        assert expected in str(translate_files(negative(), [image], tmp_path))
+    assert files(tmp_path) == ["a.jpg", "a.png"]
+    assert image.read_bytes() == before
+
+
 def test_writing_into_an_input_folder_is_refused_but_a_folder_inside_it_works(
     tmp_path: Path,
 ) -> None:

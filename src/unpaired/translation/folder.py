@@ -159,13 +159,10 @@ class _Run:
         """The input's picture; None if there is nothing (more) to do for it."""
         try:
             places = [job.output(f) for f in ((self.format,) if self.format else FORMATS)]
-            there = [place for place in places if os.path.lexists(place)]
-            if any(self._is_input(place) for place in there):
-                self._fail(job, f'would overwrite the input "{there[0]}"; choose another --out')
-            elif there and not overwrite:
-                self.summary.skipped += 1
-            else:
+            done = [p for p in places if os.path.lexists(p) and not self._is_input(p)]
+            if not done or overwrite:
                 return read_picture(job.source)
+            self.summary.skipped += 1
         except UnreadableImage as error:
             self._fail(job, error.reason)
         except OSError as error:
@@ -194,7 +191,7 @@ class _Run:
         place = job.output(choose_format(picture, self.format))
         try:
             content = encode(picture, choose_format(picture, self.format))
-            if self._is_input(place):  # it may have appeared since the inputs were listed
+            if self._is_input(place):
                 raise Unwritable(f'would overwrite the input "{place}"; choose another --out')
             self.make_folder(place.parent)
             write_whole(place, content)
