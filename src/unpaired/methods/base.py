@@ -32,6 +32,7 @@ class Method(nn.Module, ABC):
         directions: the ways it can translate.
         remembered: names in `generate`'s result that later players see through a history buffer
             (Shrivastava et al. 2017), so that they don't forget what they were shown.
+        paired: batch["x"][i] and batch["y"][i] show one thing, cropped alike; needs aligned data.
     """
 
     name: ClassVar[str]
@@ -39,6 +40,7 @@ class Method(nn.Module, ABC):
     players: ClassVar[tuple[str, ...]]
     directions: ClassVar[tuple[Direction, ...]]
     remembered: ClassVar[tuple[str, ...]] = ()
+    paired: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, settings: Any, *, channels_x: int, channels_y: int, size: int) -> None:
@@ -51,7 +53,19 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def generate(self, batch: Batch) -> dict[str, Tensor]:
-        """What the networks make of `batch`, by the paper's names: (N, C, H, W) in [-1, 1]."""
+        """What the networks make of `batch`, by the paper's names: (N, C, H, W) in [-1, 1].
+
+        What chance decided on the way (whether an image was flipped) belongs to it too, so that
+        nothing travels from here to `losses` but the result.
+        """
+
+    def prepare(self) -> str | None:
+        """Load what training alone needs, such as a frozen feature net; called once, before a run.
+
+        It is held in buffers that are not persistent: never in a checkpoint, not needed to
+        translate. Returns: a line for the log that says what was loaded.
+        """
+        return None
 
     @abstractmethod
     def losses(self, player: str, batch: Batch, made: dict[str, Tensor]) -> Losses:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -11,11 +11,12 @@ from unpaired.errors import UserError
 from unpaired.losses import ADVERSARIAL, l1
 from unpaired.methods.base import Batch, Direction, Losses, Method
 from unpaired.methods.batching import together
-from unpaired.networks import (
-    DiscriminatorConfig,
-    GeneratorConfig,
-    build_discriminator,
-    build_generator,
+from unpaired.methods.discriminator import discriminator_losses
+from unpaired.methods.settings import (
+    AdversarialName,
+    NetworkSettings,
+    check_weights,
+    need_equal_channels,
 )
 
 
@@ -27,7 +28,7 @@ class CycleLoss:
     cycle, `cycle_x=0` GAN + backward cycle (Zhu et al. 2017, Table 4).
     """
 
-    adversarial: Literal["lsgan", "log", "hinge", "wgan-gp"] = "lsgan"
+    adversarial: AdversarialName = "lsgan"
     """Form of the adversarial loss; the paper trains with least squares (sec. 4)."""
     gan: float = 1.0
     """Weight of L_GAN(G, D_Y) + L_GAN(F, D_X), eq. 1."""
@@ -45,10 +46,9 @@ class CycleLoss:
     """Weight of |G(y) - y| alone; None: `identity`."""
 
     def __post_init__(self) -> None:
-        for name in ("gan", "cycle", "cycle_x", "cycle_y", "identity", "identity_x", "identity_y"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < float("inf"):
-                raise UserError(f"--loss.{name.replace('_', '-')} is {value}; give 0 or more")
+        check_weights(
+            self, "gan", "cycle", "cycle_x", "cycle_y", "identity", "identity_x", "identity_y"
+        )
         if self.gan == 0 and not any(self.cycles + self.identities):
             raise UserError("every loss term is switched off; give --loss.gan or --loss.cycle")
 
@@ -70,22 +70,10 @@ class CycleLoss:
 
 
 @dataclass(frozen=True)
-class CycleGANConfig:
+class CycleGANConfig(NetworkSettings):
     """Settings of CycleGAN; the defaults are the paper's."""
 
-    filters: int = 64
-    """Filters of the generators' first layer (ngf)."""
-    blocks: int | None = None
-    """Residual blocks; None: 6 for images under 256 pixels, 9 from there on (sec. 4)."""
-    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
-    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     loss: CycleLoss = field(default_factory=CycleLoss)
-
-    def __post_init__(self) -> None:
-        if self.filters < 1:
-            raise UserError(f"--filters is {self.filters}; give 1 or more")
-        if self.blocks is not None and self.blocks < 0:
-            raise UserError(f"--blocks is {self.blocks}; give 0 or more")
 
 
 class CycleGAN(Method):
@@ -110,17 +98,12 @@ class CycleGAN(Method):
         """
         super().__init__(settings, channels_x=channels_x, channels_y=channels_y, size=size)
         self.weights = settings.loss
-        if any(settings.loss.identities) and channels_x != channels_y:
-            raise UserError(
-                f"the identity term needs equal channels, but X has {channels_x} and Y has "
-                f"{channels_y}; give --loss.identity 0"
-            )
-        blocks = settings.blocks if settings.blocks is not None else (6 if size < 256 else 9)
-        generator, discriminator = settings.generator, settings.discriminator
-        self.G = build_generator(generator, channels_x, channels_y, settings.filters, blocks)
-        self.F = build_generator(generator, channels_y, channels_x, settings.filters, blocks)
-        self.D_X = build_discriminator(discriminator, channels_x)
-        self.D_Y = build_discriminator(discriminator, channels_y)
+        if any(settings.loss.identities):
+            need_equal_channels(channels_x, channels_y, "identity", "--loss.identity 0")
+        self.G = settings.make_generator(channels_x, channels_y, size)
+        self.F = settings.make_generator(channels_y, channels_x, size)
+        self.D_X = settings.make_discriminator(channels_x)
+        self.D_Y = settings.make_discriminator(channels_y)
         self.adversarial = ADVERSARIAL[settings.loss.adversarial]
 
     def networks(self, player: str) -> list[nn.Module]:
@@ -175,13 +158,10 @@ class CycleGAN(Method):
         """Eq. 1 as D_X and D_Y see it; `fake_x`, `fake_y` come from the history buffers."""
         if not self.weights.gan:
             return {}
-        terms: Losses = {}
-        for name, D, real, fake in (("D_X", self.D_X, x, fake_x), ("D_Y", self.D_Y, y, fake_y)):
-            real_scores, fake_scores = together(D, real, fake)
-            terms[name] = self.adversarial.discriminator(real_scores, fake_scores)
-            if self.adversarial.penalty is not None:
-                terms[f"{name}_penalty"] = self.adversarial.penalty(D, real, fake)
-        return terms
+        return {
+            **discriminator_losses(self.adversarial, "D_X", self.D_X, x, fake_x),
+            **discriminator_losses(self.adversarial, "D_Y", self.D_Y, y, fake_y),
+        }
 
     def translate(self, images: Tensor, direction: Direction) -> Tensor:
         return self.G(images) if direction == "x2y" else self.F(images)

@@ -143,6 +143,8 @@ class _Run:
             raise UserError(
                 f"--size is {config.size}, but this network needs a multiple of {method.multiple}"
             )
+        if loaded := method.prepare():
+            reporter.say(loaded)
         channels = (dataset.train_x.channels, dataset.train_y.channels)
         _refuse_misfit(method, channels, config.size)
         self.trainer = Trainer(method, config, accelerator)

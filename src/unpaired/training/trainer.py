@@ -47,6 +47,8 @@ class Trainer:
         self.parameters: dict[str, dict[str, nn.Parameter]] = {
             player: _parameters(method, player) for player in method.players
         }
+        saved = method.state_dict()  # a frozen net's buffers are not persistent, and don't change
+        self.buffers = {name: b for name, b in method.named_buffers() if name in saved}
         first = method.players[0]
         rates = config.optimizer
         self.rates = {
@@ -81,7 +83,7 @@ class Trainer:
             batches: as many as `accumulate`, already on the device.
             progress: share of the run that is done, for the schedule.
         """
-        statistics = [b.clone() for b in self.method.buffers()]
+        statistics = {name: b.clone() for name, b in self.buffers.items()}
         gradients, losses = self._gradients(batches)
         factor = factor_at(self.config.schedule, progress, self.steps) * self.plateau.factor
         for player, optimizer in self.optimizers.items():
@@ -100,8 +102,8 @@ class Trainer:
             self.skipped_in_a_row += 1
             for buffer in self.history.values():
                 buffer.forget()
-            for now, before in zip(self.method.buffers(), statistics):
-                now.copy_(before)
+            for name, before in statistics.items():
+                self.buffers[name].copy_(before)
         return Step(losses, self.rates[self.method.players[0]] * factor, finite)
 
     def _gradients(self, batches: list[Batch]) -> tuple[dict[str, list[Tensor]], dict[str, Tensor]]:

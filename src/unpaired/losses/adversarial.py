@@ -1,4 +1,4 @@
-"""The losses, each a small function that reads like its equation; all compute in float32."""
+"""Adversarial losses: what the two sides of the game minimise; all compute in float32."""
 
 from __future__ import annotations
 
@@ -89,11 +89,6 @@ def _no_autocast(device: str) -> AbstractContextManager[None]:
     if torch.amp.is_autocast_available(device):
         return torch.autocast(device, enabled=False)
     return nullcontext()  # the meta device, on which sizes are tried out
-
-
-def l1(a: Tensor, b: Tensor) -> Tensor:
-    """Mean absolute difference over all elements: |a - b|_1 of eq. 2."""
-    return (a.float() - b.float()).abs().mean()
 
 
 ADVERSARIAL: dict[str, Adversarial] = {
