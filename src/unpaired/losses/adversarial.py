@@ -18,11 +18,14 @@ class Adversarial:
     Attributes:
         discriminator: (real scores, fake scores) -> scalar.
         generator: (fake scores) -> scalar.
+        opposite: (scores) -> the scores that say the contrary; with it a generator can want its
+            images taken for the side that D calls real, or for the other.
         penalty: (D, real images, fake images) -> scalar that the discriminator minimises too.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor], Tensor]
+    opposite: Callable[[Tensor], Tensor] = torch.neg
     penalty: Callable[[nn.Module, Tensor, Tensor], Tensor] | None = None
 
 
@@ -33,6 +36,7 @@ def least_squares() -> Adversarial:
             0.5 * ((real.float() - 1).square().mean() + fake.float().square().mean())
         ),
         generator=lambda fake: (fake.float() - 1).square().mean(),
+        opposite=lambda scores: 1 - scores.float(),
     )
 
 

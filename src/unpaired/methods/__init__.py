@@ -1,10 +1,17 @@
 """One file per system of the literature, and the dictionary of their names."""
 
 from unpaired.methods.base import Method
+from unpaired.methods.bigan import BiGAN
+from unpaired.methods.cut import CUT, FastCUT
 from unpaired.methods.cyclegan import CycleGAN
+from unpaired.methods.simgan import SimGAN
 
 METHODS: dict[str, type[Method]] = {
-    CycleGAN.name: CycleGAN,
+    "cyclegan": CycleGAN,
+    "bigan": BiGAN,
+    "cut": CUT,
+    "fastcut": FastCUT,
+    "simgan": SimGAN,
 }
 
-__all__ = ["METHODS", "CycleGAN", "Method"]
+__all__ = ["CUT", "METHODS", "BiGAN", "CycleGAN", "FastCUT", "Method", "SimGAN"]

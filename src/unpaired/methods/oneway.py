@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import cast
+from typing import ClassVar, cast
 
 from torch import Tensor, nn
 
@@ -39,7 +39,7 @@ class OneWay(Method):
 
     players = ("generator", "discriminator")
     directions = ("x2y",)
-    remembered = ("fake_y",)
+    remembered: ClassVar[tuple[str, ...]] = ("fake_y",)
 
     def __init__(
         self, settings: OneWaySettings, *, channels_x: int, channels_y: int, size: int

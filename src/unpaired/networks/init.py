@@ -14,7 +14,7 @@ Init = Literal["normal", "xavier", "kaiming", "orthogonal"]
 
 @torch.no_grad()
 def initialise(network: nn.Module, kind: Init = "normal", gain: float = 0.02) -> None:
-    """Set every convolution's weights from torch's global generator, biases to 0.
+    """Set the weights of convolutions and linear layers from torch's global generator, biases to 0.
 
     Args:
         kind: "normal" is N(0, gain^2), the paper's; "xavier" and "orthogonal" take `gain`;
@@ -23,7 +23,7 @@ def initialise(network: nn.Module, kind: Init = "normal", gain: float = 0.02) ->
             a tanh too, or the sums would grow with the depth.
     """
     for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             if kind == "normal":
                 nn.init.normal_(module.weight, 0.0, gain)
             elif kind == "xavier":

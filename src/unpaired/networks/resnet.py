@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as fn
 from torch import Tensor, nn
 
 from unpaired.errors import UserError
@@ -81,3 +82,25 @@ class ResNetGenerator(nn.Module):
         for layer in self.model[:-1]:
             painted = layer(painted)
         return torch.tanh(x + painted)
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """What CUT contrasts (Park et al. 2020, appendix C.2): features from shallow to deep.
+
+        Args: x: (N, in, H, W) in [-1, 1].
+        Returns: the pixels, every downsampling convolution's output, and the output of the first
+            and the fifth residual block (the last, if there are fewer): each (N, C, h, w).
+        """
+        blocks = [i for i, layer in enumerate(self.model) if isinstance(layer, ResnetBlock)]
+        halving = [
+            i
+            for i, layer in enumerate(self.model)
+            if isinstance(layer, nn.Conv2d) and layer.stride == (2, 2)
+        ]
+        taps = {*halving, *blocks[:1], *blocks[4:5], *blocks[-1:][: len(blocks) < 5]}
+        features = [x]
+        for i, layer in enumerate(self.model[: max(taps, default=-1) + 1]):
+            # a rectifier in place would overwrite the features before it
+            x = fn.relu(x) if isinstance(layer, nn.ReLU) else layer(x)
+            if i in taps:
+                features.append(x)
+        return features

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from unpaired.errors import UserError
@@ -14,8 +14,26 @@ class Preset:
     """Changes to the defaults, by dotted name, and a sentence for people."""
 
     about: str
-    changes: dict[str, Any]
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Of the run."""
+    settings: dict[str, dict[str, Any]] | None = None
+    """Of the method, by its name; other methods can't take the preset. None: all can, unchanged."""
 
+
+PAINTER = {
+    "filters": 32,
+    "blocks": 4,
+    "generator.norm": "none",
+    "generator.init": "kaiming",
+    "generator.upsample": "resize",
+    "generator.downsamplings": 1,
+    "generator.input_skip": True,
+    "discriminator.filters": 32,
+    "discriminator.layers": 2,
+    "discriminator.norm": "none",
+    "discriminator.init": "kaiming",
+}
+"""Networks for small pictures: a generator without norms that paints on its input."""
 
 PRESETS: dict[str, Preset] = {
     "paper": Preset(
@@ -40,28 +58,55 @@ PRESETS: dict[str, Preset] = {
             "ema": 0.995,
             "history": 0,
             "optimizer.lr": 5e-4,
-            "settings.filters": 32,
-            "settings.blocks": 4,
-            "settings.generator.norm": "none",
-            "settings.generator.init": "kaiming",
-            "settings.generator.upsample": "resize",
-            "settings.generator.downsamplings": 1,
-            "settings.generator.input_skip": True,
-            "settings.discriminator.filters": 32,
-            "settings.discriminator.layers": 2,
-            "settings.discriminator.norm": "none",
-            "settings.discriminator.init": "kaiming",
-            "settings.loss.cycle": 5.0,
         },
+        settings={
+            "cyclegan": {**PAINTER, "loss.cycle": 5.0},
+            "bigan": PAINTER,
+            "cut": PAINTER,
+            "fastcut": PAINTER,
+            "simgan": PAINTER,
+        },
+    ),
+    "cycle-alone": Preset(
+        about="ablation of Zhu et al. 2017, Table 4: no adversarial term.",
+        settings={"cyclegan": {"loss.gan": 0.0}},
+    ),
+    "gan-alone": Preset(
+        about="ablation, Table 4: no cycle term.",
+        settings={"cyclegan": {"loss.cycle_x": 0.0, "loss.cycle_y": 0.0}},
+    ),
+    "gan-forward-cycle": Preset(
+        about="ablation, Table 4: |F(G(x)) - x| without |G(F(y)) - y|.",
+        settings={"cyclegan": {"loss.cycle_y": 0.0}},
+    ),
+    "gan-backward-cycle": Preset(
+        about="ablation, Table 4: |G(F(y)) - y| without |F(G(x)) - x|.",
+        settings={"cyclegan": {"loss.cycle_x": 0.0}},
+    ),
+    "painting-to-photo": Preset(
+        about="identity-mapping loss of Zhu et al. 2017, sec. 5.2, weight 0.5 lambda: keeps the "
+        "colours of paintings.",
+        settings={"cyclegan": {"loss.identity": 5.0}},
     ),
 }
 
 
 def apply_preset(config: TrainConfig[Any], name: str) -> TrainConfig[Any]:
-    """The configuration with the preset's changes.
+    """The configuration with the preset's changes; presets applied one after the other add up.
 
-    Raises: UserError if there is no such preset.
+    Raises: UserError if there is no such preset, or the method can't take it.
     """
     if name not in PRESETS:
         raise UserError(f'unknown preset "{name}"; known are {", ".join(PRESETS)}')
-    return with_changes(config, {**PRESETS[name].changes, "preset": name})
+    preset = PRESETS[name]
+    if preset.settings is not None and config.method not in preset.settings:
+        raise UserError(
+            f"--preset {name} is for {', '.join(preset.settings)}, not for {config.method}; drop it"
+        )
+    own = (preset.settings or {}).get(config.method, {})
+    names = [*(config.preset or "").split("+"), name] if config.preset else [name]
+    return with_changes(
+        config,
+        {**preset.changes, **{f"settings.{k}": v for k, v in own.items()}}
+        | {"preset": "+".join(names)},
+    )
