@@ -4,6 +4,7 @@ from unpaired.methods.base import Method
 from unpaired.methods.bigan import BiGAN
 from unpaired.methods.cut import CUT, FastCUT
 from unpaired.methods.cyclegan import CycleGAN
+from unpaired.methods.feature_gan import FeatureGAN
 from unpaired.methods.simgan import SimGAN
 
 METHODS: dict[str, type[Method]] = {
@@ -11,7 +12,8 @@ METHODS: dict[str, type[Method]] = {
     "bigan": BiGAN,
     "cut": CUT,
     "fastcut": FastCUT,
+    "feature_gan": FeatureGAN,
     "simgan": SimGAN,
 }
 
-__all__ = ["CUT", "METHODS", "BiGAN", "CycleGAN", "FastCUT", "Method", "SimGAN"]
+__all__ = ["CUT", "METHODS", "BiGAN", "CycleGAN", "FastCUT", "FeatureGAN", "Method", "SimGAN"]

@@ -64,6 +64,7 @@ PRESETS: dict[str, Preset] = {
             "bigan": PAINTER,
             "cut": PAINTER,
             "fastcut": PAINTER,
+            "feature_gan": PAINTER,
             "simgan": PAINTER,
         },
     ),

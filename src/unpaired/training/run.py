@@ -143,8 +143,9 @@ class _Run:
             raise UserError(
                 f"--size is {config.size}, but this network needs a multiple of {method.multiple}"
             )
-        if loaded := method.prepare():
-            reporter.say(loaded)
+        self.prepared = method.prepare()
+        if self.prepared:
+            reporter.say(self.prepared)
         channels = (dataset.train_x.channels, dataset.train_y.channels)
         _refuse_misfit(method, channels, config.size)
         self.trainer = Trainer(method, config, accelerator)
@@ -193,10 +194,16 @@ class _Run:
             try:
                 so_far = state.values["run"]
                 self.seconds, self.best = so_far["seconds"], so_far["best"]
+                prepared = so_far["prepared"]
             except KeyError as error:
                 raise UserError(
                     f"the checkpoint lacks {error}; it can't continue the run"
                 ) from None
+            if prepared != self.prepared:
+                raise UserError(
+                    f"the run was trained with {prepared}, but here is {self.prepared}; install "
+                    "what it had, or start a new run with another --out"
+                )
             self.saved = self.pictured = self.trainer.steps
             self.reporter.say(f"continuing {self.out} from step {card.step}")
         if self.main:
@@ -230,7 +237,11 @@ class _Run:
         if not self.main or self.saved == self.trainer.steps:
             return
         state = self.trainer.state()
-        state.values["run"] = {"seconds": self._elapsed(), "best": self.best}
+        state.values["run"] = {
+            "seconds": self._elapsed(),
+            "best": self.best,
+            "prepared": self.prepared,
+        }
         folder = save_checkpoint(self.out, self._card(), state)
         if self.last_score is not None and (self.best is None or self.last_score < self.best):
             self.best = self.last_score
