@@ -31,7 +31,7 @@ def test_losses_equal_the_equations_in_their_least_squares_form():
     assert {k: v.item() for k, v in found.items()} == pytest.approx(expected, rel=1e-5)
 
 
-def test_losses_equal_eq_2_of_bigan_in_its_logarithmic_form():
+def test_losses_equal_the_game_as_written_in_its_logarithmic_form():
     """D maximises log D(x, G(x)) + log(1 - D(F(y), y)); G and F the same with the sides swapped."""
     method, batch = tiny_method("bigan", loss={"adversarial": "log"}), tiny_batch()
     pair_x, pair_y = pairs_of(method, batch)

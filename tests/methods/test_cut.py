@@ -1,4 +1,4 @@
-"""CUT and FastCUT are the paper's: PatchNCE, eq. 3 to 5, and the flip."""
+"""CUT and FastCUT are the paper's: PatchNCE, eq. 2, 3 and 5, and the flip."""
 
 import math
 
@@ -13,7 +13,7 @@ from unpaired.networks.projection import PatchProjections, draw_places
 
 
 def nce_by_hand(queries: np.ndarray, keys: np.ndarray, tau: float) -> float:
-    """Eq. 3 for every image and place, one at a time, with its N - 1 negatives; the mean."""
+    """Eq. 2 for every image and place, one at a time, with its N - 1 negatives; the mean."""
     losses = []
     for v, k in zip(queries, keys):
         for s in range(len(v)):
@@ -39,7 +39,7 @@ def project_by_hand(head: torch.nn.Module, maps: torch.Tensor, places: torch.Ten
 
 
 def expected_nce(method, source, target, places, tau=0.07) -> float:
-    """Eq. 4 over the layers of the encoder."""
+    """Eq. 3 over the layers of the encoder."""
     with torch.no_grad():
         given, found = method.G.encode(source), method.G.encode(target)
     return float(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def patch_nce(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:
-    """PatchNCE at one layer (Park et al. 2020, CUT, eq. 3 and 4): a mean over images and places.
+    """PatchNCE at one layer (Park et al. 2020, CUT, eq. 2 and 3): a mean over images and places.
 
     -log exp(v . v+ / tau) / (exp(v . v+ / tau) + sum over the other places exp(v . v- / tau)),
     where v is an output patch, v+ the input patch at its place, and the v- are those at the other

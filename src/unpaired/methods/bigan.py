@@ -34,8 +34,8 @@ class BiGAN(Method):
     Dumoulin et al. 2017, https://arxiv.org/abs/1606.00704), between two domains of images.
 
     G: X -> Y and F: Y -> X against one joint discriminator D of pairs:
-    min_{G,F} max_D E_x[log D(x, G(x))] + E_y[log(1 - D(F(y), y))], eq. 2 of BiGAN with y in place
-    of the latent. At the optimum the joint distributions agree, and F inverts G (Theorem 2).
+    min_{G,F} max_D E_x[log D(x, G(x))] + E_y[log(1 - D(F(y), y))], with y in place of the latent.
+    At the optimum the joint distributions agree, and F inverts G.
     """
 
     name = "bigan"

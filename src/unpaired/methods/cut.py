@@ -28,7 +28,7 @@ class NCELoss(OneWayLoss):
     nce_y: float = 1.0
     """lambda_Y of eq. 5, on PatchNCE between y and G(y): an identity term."""
     temperature: float = 0.07
-    """tau of eq. 3."""
+    """tau of eq. 2."""
     patches: int = 256
     """Places compared per layer and image."""
     flip: bool = False
@@ -116,7 +116,7 @@ class CUT(OneWay):
         return terms
 
     def nce(self, source: Tensor, target: Tensor, mirrored: Tensor | None = None) -> Tensor:
-        """L_PatchNCE, eq. 4: a mean over layers, images and places.
+        """L_PatchNCE, eq. 3: a mean over layers, images and places.
 
         Args:
             source, target: (N, C, H, W), an image and what G made of it.
