@@ -3,5 +3,15 @@
 from unpaired.losses.adversarial import ADVERSARIAL, Adversarial, gradient_penalty
 from unpaired.losses.contrastive import patch_nce
 from unpaired.losses.distance import l1
+from unpaired.losses.style import content_loss, gram, style_loss
 
-__all__ = ["ADVERSARIAL", "Adversarial", "gradient_penalty", "l1", "patch_nce"]
+__all__ = [
+    "ADVERSARIAL",
+    "Adversarial",
+    "content_loss",
+    "gradient_penalty",
+    "gram",
+    "l1",
+    "patch_nce",
+    "style_loss",
+]

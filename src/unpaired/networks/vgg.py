@@ -66,12 +66,18 @@ class VGG16(nn.Module):
         self.register_buffer("shift", shift.view(1, 3, 1, 1), persistent=False)
         self.register_buffer("scale", scale.view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+    def forward(
+        self,
+        images: Tensor,
+        layers: Sequence[str],
+        pooling: Literal["max", "average"] = "max",
+    ) -> dict[str, Tensor]:
         """The activations after the named rectifiers; nothing deeper than they need is computed.
 
         Args:
             images: (N, 3, H, W) in [-1, 1], or (N, 1, H, W) for grey; any H and W.
             layers: of LAYERS; relu4_2 is the second of the fourth block.
+            pooling: "max", as it was trained; "average" is smoother to paint with (Gatys et al.).
         Returns: by name, in the order given, (N, channels, h, w); block b is halved b - 1 times,
             and odd sides are rounded up.
         Raises: ValueError for a layer that is not there.
@@ -80,10 +86,11 @@ class VGG16(nn.Module):
             raise ValueError(f"no layer {unknown[0]}; VGG-16 has {', '.join(LAYERS)}")
         found: dict[str, Tensor] = {}
         deepest = max((LAYERS.index(layer) for layer in layers), default=-1)
+        halve = fn.max_pool2d if pooling == "max" else fn.avg_pool2d
         features = (images - self.shift) / self.scale
         for layer in LAYERS[: deepest + 1]:
             if layer.endswith("_1") and layer != LAYERS[0]:
-                features = fn.max_pool2d(features, 2, ceil_mode=True)
+                features = halve(features, 2, ceil_mode=True)
             weight, bias = self.get_buffer(f"{layer}_weight"), self.get_buffer(f"{layer}_bias")
             features = fn.relu(fn.conv2d(features, weight, bias, padding=1))
             found[layer] = features

@@ -23,6 +23,7 @@ from unpaired.translation.output import (
 )
 from unpaired.translation.translator import Translator
 
+Convert = Callable[[Sequence[Picture]], list[Picture]]
 HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no other image would fare better
 
 
@@ -79,11 +80,41 @@ def translate_files(
     """
     if batch < 1:
         raise UserError(f"--batch is {batch}; give 1 or more")
+    way = translator.direction(direction)
+    return convert_files(
+        lambda pictures: translator.pictures(pictures, way),
+        inputs,
+        out,
+        batch=batch,
+        overwrite=overwrite,
+        format=format,
+        on_done=on_done,
+    )
+
+
+def convert_files(
+    convert: Convert,
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    batch: int = 1,
+    overwrite: bool = False,
+    format: Format | None = None,
+    protected: Sequence[Path] = (),
+    on_done: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """`translate_files` for anything that makes one picture of each: the same rules for files.
+
+    Args:
+        convert: pictures of one size -> as many; UserError if they can't be converted.
+        protected: files that are read besides the inputs, and must not be written either.
+    Raises: as `translate_files`.
+    """
     check_format(format)
-    translator.direction(direction)
     out = Path(out)
     jobs = plan([Path(p) for p in inputs], out)
-    run = _Run(translator, out, direction, format, {_identity(job.source) for job in jobs})
+    read = {_identity(path) for path in [*(job.source for job in jobs), *protected]}
+    run = _Run(convert, out, format, read)
     run.make_folder(out)
     waiting: dict[tuple[int, ...], list[tuple[Job, Picture]]] = {}
     for number, job in enumerate(jobs, 1):
@@ -92,11 +123,11 @@ def translate_files(
             waiting.setdefault(picture.pixels.shape, []).append((job, picture))
             fullest = max(waiting, key=lambda shape: len(waiting[shape]))
             if len(waiting[fullest]) == batch or sum(map(len, waiting.values())) >= 4 * batch:
-                run.translate(waiting.pop(fullest))
+                run.convert_and_write(waiting.pop(fullest))
         if on_done:
             on_done(number, len(jobs))
     for group in waiting.values():
-        run.translate(group)
+        run.convert_and_write(group)
     return run.summary
 
 
@@ -141,18 +172,16 @@ def plan(inputs: Sequence[Path], out: Path) -> list[Job]:
 
 
 class _Run:
-    """One call of `translate_files`: what does not change from image to image, and the summary."""
+    """One call of `convert_files`: what does not change from image to image, and the summary."""
 
     def __init__(
         self,
-        translator: Translator,
+        convert: Convert,
         out: Path,
-        direction: str | None,
         format: Format | None,
         protected: set[tuple[int, int] | None],
     ) -> None:
-        self.translator, self.out, self.direction = translator, out, direction
-        self.format, self.protected = format, protected
+        self.convert, self.out, self.format, self.protected = convert, out, format, protected
         self.summary = Summary()
 
     def read(self, job: Job, overwrite: bool) -> Picture | None:
@@ -169,16 +198,16 @@ class _Run:
             self._fail(job, _reason(error))
         return None
 
-    def translate(self, group: list[tuple[Job, Picture]]) -> None:
-        """Translate pictures of one size together and write them."""
+    def convert_and_write(self, group: list[tuple[Job, Picture]]) -> None:
+        """Convert pictures of one size together and write them."""
         try:
-            made = self.translator.pictures([picture for _, picture in group], self.direction)
+            made = self.convert([picture for _, picture in group])
         except (UserError, RuntimeError, MemoryError) as error:
             if isinstance(error, RuntimeError) and not _out_of_memory(error):
                 raise
             if len(group) > 1:  # one at a time needs less memory
                 for one in group:
-                    self.translate([one])
+                    self.convert_and_write([one])
                 return
             height, width = group[0][1].pixels.shape[:2]
             memory = f"not enough memory for {width} x {height} pixels"
