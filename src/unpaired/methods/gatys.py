@@ -137,8 +137,8 @@ def stylize(net: VGG16, content: Tensor, style: Style, config: GatysConfig) -> T
         (image.grad,) = torch.autograd.grad(loss, image)
         return loss
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    if not torch.isfinite(image).all():
+    first = optimizer.step(closure)  # type: ignore[no-untyped-call]
+    if not (torch.isfinite(first) and torch.isfinite(image).all()):
         raise UserError("the losses overflow; give a smaller --style-weight or --content-weight")
     return image.detach().clamp(-1, 1)
 
