@@ -34,6 +34,7 @@ def one_thread():
 @every_method
 def test_its_name_is_its_name_in_the_dictionary(name):
     assert METHODS[name].name == name
+    assert METHODS[name].title
     assert name in TINY
 
 

@@ -15,6 +15,7 @@ from unpaired.translation.translator import Translator
 class Negative(Method):
     """G turns white to black, F leaves its input alone; both change channels as they must."""
 
+    title = "Negative"
     name = "negative"
     players = ("nobody",)
     directions = ("x2y", "y2x")

@@ -21,6 +21,7 @@ from unpaired.evaluation.distances import Estimate
 from unpaired.evaluation.features import EfficientNetLite0, FeatureNet, as_rgb
 from unpaired.evaluation.figures import data_uri, loss_curves, mosaic, sample_stages
 from unpaired.evaluation.scores import LIMIT, Evaluation, Score, Side, evaluate, spread
+from unpaired.methods import METHODS
 from unpaired.methods.base import Direction
 from unpaired.training.checkpoint import find_checkpoint, read_images
 from unpaired.training.config import TrainConfig, read_yaml
@@ -46,6 +47,7 @@ class Facts:
 
     name: str
     method: str
+    paired: bool
     data: str
     domains: dict[str, str]
     preset: str | None
@@ -119,7 +121,8 @@ def gather_facts(
     machine = [environment.get("platform"), _times(environment.get("threads"), "thread")]
     return Facts(
         name=run.name,
-        method={"cyclegan": "CycleGAN"}.get(card.method, card.method),
+        method=METHODS[card.method].title,
+        paired=METHODS[card.method].paired,
         data=card.data,
         domains=domain_names(card.data),
         preset=card.preset,

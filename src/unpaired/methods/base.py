@@ -27,6 +27,7 @@ class Method(nn.Module, ABC):
 
     Attributes:
         name: the word on the command line.
+        title: what people call it.
         Config: frozen dataclass of the method's own settings; defaults are its paper's.
         players: who takes steps, in order; the first owns the networks that translate.
         directions: the ways it can translate.
@@ -36,6 +37,7 @@ class Method(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    title: ClassVar[str]
     Config: ClassVar[type]
     players: ClassVar[tuple[str, ...]]
     directions: ClassVar[tuple[Direction, ...]]

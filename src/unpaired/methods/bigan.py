@@ -39,6 +39,7 @@ class BiGAN(Method):
     """
 
     name = "bigan"
+    title = "BiGAN / ALI"
     Config = BiGANConfig
     players = ("generators", "discriminator")
     directions = ("x2y", "y2x")

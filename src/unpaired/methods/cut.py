@@ -68,6 +68,7 @@ class CUT(OneWay):
     """
 
     name = "cut"
+    title = "CUT"
     Config: ClassVar[type] = CUTConfig
     remembered = ()  # no history, as the authors train
     G: ResNetGenerator
@@ -142,4 +143,5 @@ class FastCUT(CUT):
     """The light variant: lambda_X = 10, no identity term, flip-equivariance."""
 
     name = "fastcut"
+    title = "FastCUT"
     Config = FastCUTConfig

@@ -84,6 +84,7 @@ class CycleGAN(Method):
     """
 
     name = "cyclegan"
+    title = "CycleGAN"
     Config = CycleGANConfig
     players = ("generators", "discriminators")
     directions = ("x2y", "y2x")

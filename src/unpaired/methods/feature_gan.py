@@ -48,6 +48,7 @@ class FeatureGAN(OneWay):
     """
 
     name = "feature_gan"
+    title = "feature loss + GAN"
     Config = FeatureGANConfig
 
     def __init__(

@@ -42,6 +42,7 @@ class SimGAN(OneWay):
     """
 
     name = "simgan"
+    title = "SimGAN"
     Config = SimGANConfig
 
     def __init__(
