@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
 from tests.networks.fakes import random_vgg16
@@ -13,7 +14,7 @@ from unpaired.errors import UserError
 from unpaired.methods.gatys import GatysConfig, style_of
 from unpaired.networks.vgg import VGG16
 from unpaired.translation.folder import convert_files
-from unpaired.translation.stylist import Stylist
+from unpaired.translation.stylist import Stylist, style_files
 
 QUICK = GatysConfig(steps=1)
 
@@ -30,7 +31,7 @@ def style(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("size", [None, 24])
 def test_size_depth_and_alpha_are_kept_and_grey_becomes_colour(size, style, net):
-    stylist = Stylist(net, style, QUICK, size=size)
+    stylist = Stylist(net, [style], QUICK, size=size)
     alpha = noise(20, 33, 1)[:, :, 0].astype(np.uint16)
     pictures = [
         Picture(noise(40, 30)),
@@ -45,14 +46,14 @@ def test_size_depth_and_alpha_are_kept_and_grey_becomes_colour(size, style, net)
 
 
 def test_colours_hidden_beneath_transparency_do_not_matter(style, net):
-    stylist = Stylist(net, style, QUICK)
+    stylist = Stylist(net, [style], QUICK)
     clear = np.zeros((16, 16), np.uint8)
     one, other = stylist.pictures([Picture(noise(16, 16, seed=s), clear) for s in (1, 2)])
     np.testing.assert_array_equal(one.pixels, other.pixels)
 
 
 def test_the_style_is_seen_at_the_scale_of_the_picture_and_measured_once_per_scale(style, net):
-    stylist = Stylist(net, style, QUICK)
+    stylist = Stylist(net, [style], QUICK)
     seen: list[tuple[int, ...]] = []
     keep = stylist._tensor
 
@@ -69,7 +70,7 @@ def test_the_style_is_seen_at_the_scale_of_the_picture_and_measured_once_per_sca
 def test_a_folders_style_is_what_its_pictures_have_in_common(tmp_path, net):
     for seed in (1, 2):
         save(tmp_path / "in" / "deep" / f"{seed}.png", noise(32, 32, seed=seed))
-    stylist = Stylist(net, tmp_path / "in", QUICK)
+    stylist = Stylist(net, style_files(tmp_path / "in"), QUICK)
     assert len(stylist.sources) == 2
     units = [torch.from_numpy(noise(32, 32, seed=s)).permute(2, 0, 1)[None] for s in (1, 2)]
     expected = style_of(net, [unit / 127.5 - 1 for unit in units])
@@ -79,20 +80,30 @@ def test_a_folders_style_is_what_its_pictures_have_in_common(tmp_path, net):
 def test_wrong_styles_and_sizes_are_refused(tmp_path, style, net):
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad.png").write_bytes(b"no picture")
-    for wrong, message in ((tmp_path / "no", "check --style"), (tmp_path / "empty", "no images")):
+    many = {"photometric": "minisblack", "planarconfig": "contig"}
+    tifffile.imwrite(tmp_path / "many.tif", noise(8, 8, 5), **many)
+    wrong = {
+        "no": "check --style",
+        "empty": "no images",
+        "bad.png": "style of",
+        "many.tif": "5 cha",
+    }
+    for name, message in wrong.items():
         with pytest.raises(UserError, match=message):
-            Stylist(net, wrong, QUICK)
+            style_files(tmp_path / name)
     with pytest.raises(UserError, match="--size is 8"):
-        Stylist(net, style, QUICK, size=8)
-    with pytest.raises(UserError, match=r"style of .*bad\.png"):
-        Stylist(net, tmp_path / "bad.png", QUICK).pictures([Picture(noise(16, 16))])
+        Stylist(net, [style], QUICK, size=8)
+    half = tmp_path / "half.png"
+    half.write_bytes(style.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"style of .*half\.png"):
+        Stylist(net, style_files(half), QUICK).pictures([Picture(noise(16, 16))])
 
 
 def test_the_style_s_own_file_is_never_overwritten(tmp_path, net):
     style = save(tmp_path / "out" / "a.png", noise(24, 32))
     content = save(tmp_path / "a.jpg", noise(16, 16))
     before = style.read_bytes()
-    stylist = Stylist(net, style, QUICK)
+    stylist = Stylist(net, [style], QUICK)
     summary = convert_files(
         stylist.pictures, [content], tmp_path / "out", overwrite=True, protected=stylist.sources
     )

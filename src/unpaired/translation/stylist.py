@@ -15,6 +15,7 @@ from unpaired.data.decode import (
     Pixels,
     UnreadableImage,
     from_unit,
+    probe,
     read_picture,
     to_unit,
     with_channels,
@@ -29,8 +30,28 @@ from unpaired.networks.vgg import VGG16
 SMALLEST = 16  # a pixel of the deepest layer
 
 
+def style_files(style: Path) -> list[Path]:
+    """The pictures of a style: one file, or all in a folder.
+
+    Raises: UserError if there are none, or one is no picture of one or three channels.
+    """
+    if not style.exists():
+        raise UserError(f'no image or folder at "{style}"; check --style')
+    files = list_images(style) if style.is_dir() else [style]
+    if not files:
+        raise UserError(f'no images in "{style}"; check --style')
+    for file in files:
+        try:
+            channels, _ = probe(file)
+        except UnreadableImage as error:
+            raise UserError(f'can\'t take the style of "{file}": {error.reason}') from None
+        if channels not in (1, 3):
+            raise UserError(f'can\'t take the style of "{file}": it has {channels} channels')
+    return files
+
+
 class Stylist:
-    """Paints pictures in the style of one picture, or in what a folder of them has in common.
+    """Paints pictures in the style of one picture, or in what several have in common.
 
     Output size = input size; alpha is carried over as it is, and the network sees transparent
     pixels on white. Style pictures are resized so that their longer side is that of the picture
@@ -43,26 +64,19 @@ class Stylist:
     def __init__(
         self,
         net: VGG16,
-        style: Path,
+        sources: Sequence[Path],
         config: GatysConfig,
         *,
         size: int | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Args: style: a picture or a folder; size: longer side to paint at, None: as it is.
+        """Args: sources: as `style_files` finds them; size: longer side to paint at, None: as is.
 
-        Raises: UserError if there is no style, or the size is too small.
+        Raises: UserError if the size is too small.
         """
         if size is not None and size < SMALLEST:
             raise UserError(f"--size is {size}; give {SMALLEST} pixels or more")
-        if style.is_dir():
-            self.sources = list_images(style)
-            if not self.sources:
-                raise UserError(f'no images in "{style}"; check --style')
-        elif style.exists():
-            self.sources = [style]
-        else:
-            raise UserError(f'no image or folder at "{style}"; check --style')
+        self.sources = list(sources)
         self.net, self.config, self.size = net.to(device), config, size
         self.device = torch.device(device)
         self._style = lru_cache(maxsize=8)(self._measure)  # by longer side
@@ -90,12 +104,10 @@ class Stylist:
     def _style_pictures(self, longer: int) -> Iterator[Tensor]:
         for source in self.sources:
             try:
-                picture = read_picture(source, at_least=longer)
-                pixels = with_channels(with_dtype(picture.on_white(), "uint8"), 3)
-            except (UnreadableImage, UserError) as error:
-                reason = error.reason if isinstance(error, UnreadableImage) else error
-                raise UserError(f'can\'t take the style of "{source}": {reason}') from None
-            yield self._tensor(pixels, longer)
+                pixels = read_picture(source, at_least=longer).on_white()
+            except UnreadableImage as error:
+                raise UserError(f'can\'t take the style of "{source}": {error.reason}') from None
+            yield self._tensor(with_channels(with_dtype(pixels, "uint8"), 3), longer)
 
     def _tensor(self, pixels: Pixels, longer: int) -> Tensor:
         """(H, W, 3) -> (1, 3, h, w) in [-1, 1], whose longer side is that long."""
