@@ -12,7 +12,8 @@ from PIL import Image
 from tests.training.runs import write_dataset, write_pictures
 from unpaired.data.check import check_dataset
 from unpaired.data.decode import UnreadableImage
-from unpaired.data.domains import file_domain, held_out, list_images, open_dataset
+from unpaired.data.domains import file_domain, open_dataset
+from unpaired.data.layouts import held_out, list_images
 from unpaired.errors import UserError
 
 

@@ -105,4 +105,4 @@ def test_a_pair_that_is_not_one_is_named_with_the_choices(pair):
 
 
 def test_worldtiles_is_in_the_catalog():
-    assert NAMED_SETS["worldtiles"]("labels-aerial").test_x.shape[0] > 0
+    assert NAMED_SETS["worldtiles"]("labels-aerial", False).test_x.shape[0] > 0

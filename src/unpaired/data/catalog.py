@@ -23,7 +23,10 @@ VIEWS = ("aerial", "map", "labels", "terrain")
 
 @dataclass(frozen=True)
 class NamedSet:
-    """Two domains in memory; the test pictures are pairs, which no unpaired method is shown."""
+    """Two domains in memory; the test pictures are pairs, which no unpaired method is shown.
+
+    The training pictures are pairs if that was asked for.
+    """
 
     train_x: Pictures
     train_y: Pictures
@@ -32,26 +35,26 @@ class NamedSet:
     names: dict[str, tuple[str, ...]]  # of "train_x", "train_y", "test": one per picture
 
 
-def worldtiles(pair: str) -> NamedSet:
+def worldtiles(pair: str, paired: bool = False) -> NamedSet:
     """Two views of the Earth as 64 x 64 tiles; the data card is worldtiles/README.md.
 
     Args:
         pair: an ordered pair of `VIEWS`, such as "map-aerial".
+        paired: show the places of X in both views, instead of other places in Y.
     Raises: UserError if it isn't one.
     """
     pairs = [f"{x}-{y}" for x, y in permutations(VIEWS, 2)]
     if pair not in pairs:
         raise UserError(f'worldtiles has no pair of views "{pair}"; choose from {", ".join(pairs)}')
     x, y = pair.split("-")
+    places = {"train_x": "train_x", "train_y": "train_x" if paired else "train_y", "test": "test"}
+    index = worldtiles_index()["splits"]
     return NamedSet(
-        train_x=worldtiles_view(x, "train_x"),
-        train_y=worldtiles_view(y, "train_y"),
-        test_x=worldtiles_view(x, "test"),
-        test_y=worldtiles_view(y, "test"),
-        names={
-            split: tuple(place["name"] for place in places)
-            for split, places in worldtiles_index()["splits"].items()
-        },
+        train_x=worldtiles_view(x, places["train_x"]),
+        train_y=worldtiles_view(y, places["train_y"]),
+        test_x=worldtiles_view(x, places["test"]),
+        test_y=worldtiles_view(y, places["test"]),
+        names={split: tuple(place["name"] for place in index[at]) for split, at in places.items()},
     )
 
 
@@ -74,8 +77,8 @@ def worldtiles_view(view: str, split: str) -> Pictures:
     return np.ascontiguousarray(tiles[:count])
 
 
-# Name before the colon -> reader of what stands after it.
-NAMED_SETS: dict[str, Callable[[str], NamedSet]] = {"worldtiles": worldtiles}
+# Name before the colon -> reader of (what stands after it, whether pairs are wanted).
+NAMED_SETS: dict[str, Callable[[str, bool], NamedSet]] = {"worldtiles": worldtiles}
 
 
 def describe() -> str:

@@ -89,6 +89,22 @@ def probe(path: Path) -> tuple[int, str]:
             return 1 if grey else 3, "uint16" if image.mode.startswith("I") else "uint8"
 
 
+def measure(path: Path) -> tuple[int, int]:
+    """(width, height) from the header, without decoding and before any orientation is applied.
+
+    Raises: UnreadableImage.
+    """
+    with _reasons(path):
+        with path.open("rb") as file:
+            is_tiff = file.read(4) in TIFF_MAGIC
+        if is_tiff:
+            with tifffile.TiffFile(path) as tiff:
+                page = _first_page(path, tiff)
+                return page.imagewidth, page.imagelength
+        with Image.open(path) as image:
+            return image.size
+
+
 def _read_pillow(path: Path, at_least: int | None) -> Picture:
     # an open file, not its path: Pillow maps plain files into memory, and confuses the sides of a
     # TIFF that lies on one

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from unpaired.data.catalog import NAMED_SETS, Pictures
 from unpaired.data.decode import (
-    IMAGE_SUFFIXES,
     Pixels,
     UnreadableImage,
+    measure,
     probe,
     read_picture,
     with_channels,
     with_dtype,
 )
+from unpaired.data.halves import Half, half_of, need_two_halves
+from unpaired.data.layouts import Files, Layout, one_folder, two_folders
 from unpaired.errors import UserError
 
-LAYOUTS = (("trainA", "trainB", "testA", "testB"), ("trainX", "trainY", "testX", "testY"))
 UNREADABLE_SHARE = 0.05  # above it something is wrong with the folder, not with a file
 PROBED = 2000  # headers read before a start; a larger domain is sampled evenly
+SWAPPED = ", swapped"  # ends the name of a data set whose X and Y were exchanged
 
 Skipped = tuple[tuple[str, str], ...]
 
@@ -89,13 +89,26 @@ def open_dataset(
     *,
     channels_x: int | None = None,
     channels_y: int | None = None,
+    paired: bool = False,
+    swap: bool = False,
 ) -> DataSet:
-    """Open a named set (`worldtiles:map-aerial`), a folder with trainA/trainB, or two folders.
+    """Open a named set (`worldtiles:map-aerial`), a folder with trainA/trainB or with pictures
+    side by side in train, or two folders.
 
     Two arbitrary folders are split by `held_out`. Channels, unless given, are what most files have.
 
-    Raises: UserError if a folder is missing, holds no pictures, or over 5 % can't be read.
+    Args:
+        channels_x, channels_y: of X and Y as they are returned.
+        paired: training pictures at the same index are to show one thing, and test pictures too;
+            files without partner are skipped.
+        swap: exchange X and Y.
+    Raises: UserError if a folder is missing, holds no pictures or not the pairs that are wanted, or
+        over 5 % can't be read.
     """
+    if swap:
+        return _swapped(
+            open_dataset(data, x, y, channels_x=channels_y, channels_y=channels_x, paired=paired)
+        )
     if data is not None and (x is not None or y is not None):
         raise UserError("--data and --x/--y are both given; drop one of them")
     if data is None and (x is None or y is None):
@@ -106,78 +119,38 @@ def open_dataset(
     if data is None:
         assert x is not None
         assert y is not None
-        if x.resolve() == y.resolve():
-            raise UserError(f'--x and --y are the same folder, "{x}"; give two')
-        for inner, outer in ((x, y), (y, x)):
-            if outer.resolve() in inner.resolve().parents:
-                raise UserError(
-                    f'"{inner}" lies in "{outer}", whose sub-folders are searched too, so X and Y '
-                    "would share pictures; give two folders beside each other"
-                )
-        splits = []
-        for root, flag in ((x, "--x"), (y, "--y")):
-            files = _images_in(root, flag)
-            test = [f for f in files if held_out(f, root, len(files))]
-            splits.append((root, sorted(set(files) - set(test)), test))
-        dataset = _assemble(f"{x} and {y}", splits, channels_x, channels_y)
-        # equal names in two folders that were never meant as a data set prove nothing
-        return replace(dataset, paired_test=False)
+        return _assemble(two_folders(x, y, paired), channels_x, channels_y)
     name, _, rest = data.partition(":")
     if name in NAMED_SETS and not Path(data).exists():
-        return _named(data, name, rest)
+        return _named(data, name, rest, paired)
     root = Path(data)
     if not root.is_dir():
         known = "worldtiles:map-aerial (`unpaired data list` has all)"
         raise UserError(f'no folder "{data}"; check the path, or give a named set such as {known}')
-    for a, b, test_a, test_b in LAYOUTS:
-        if (root / a).is_dir() or (root / b).is_dir():
-            splits = [
-                (root / train, _images_in(root / train, "--data"), list_images(root / test))
-                for train, test in ((a, test_a), (b, test_b))
-            ]
-            return _assemble(data, splits, channels_x, channels_y)
-    raise UserError(
-        f'"{data}" has no trainA and trainB (or trainX and trainY); make them, or give the two '
-        "folders with --x and --y"
+    return _assemble(one_folder(root, paired), channels_x, channels_y)
+
+
+def _swapped(dataset: DataSet) -> DataSet:
+    return DataSet(
+        dataset.name + SWAPPED,
+        dataset.train_y,
+        dataset.train_x,
+        dataset.test_y,
+        dataset.test_x,
+        dataset.paired_test,
+        dataset.skipped,
     )
 
 
-def list_images(folder: Path) -> list[Path]:
-    """Every picture below `folder`, sorted by relative path; without hidden ones and link loops."""
-    found: list[Path] = []
-    seen: set[str] = set()
-    for at, folders, files in os.walk(folder, followlinks=True):
-        here = os.path.realpath(at)
-        if here in seen:  # a symbolic link that leads back
-            folders.clear()
-            continue
-        seen.add(here)
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        found += [
-            Path(at) / f
-            for f in files
-            if not f.startswith(".") and Path(f).suffix.lower() in IMAGE_SUFFIXES
-        ]
-    return sorted(found, key=lambda p: p.relative_to(folder).as_posix())
+def file_domain(
+    files: Sequence[Path], root: Path, channels: int, dtype: str, half: Half | None = None
+) -> Domain:
+    """The domain of these files; each converted to `channels` and `dtype` when read.
 
-
-def held_out(file: Path, root: Path, count: int) -> bool:
-    """Whether a file of two arbitrary folders belongs to the test split.
-
-    The rule: a tenth (a twentieth from 2,000 files on), by a hash of the relative name, so that the
-    same file is always on the same side; nothing is held out of fewer than 20.
+    Args: half: of every picture; None: all of it.
     """
-    if count < 20:
-        return False
-    name = os.fsencode(file.relative_to(root).as_posix())  # names need not be UTF-8
-    digest = hashlib.sha256(name).digest()
-    return int.from_bytes(digest[:8], "big") % (10 if count < 2000 else 20) == 0
-
-
-def file_domain(files: Sequence[Path], root: Path, channels: int, dtype: str) -> Domain:
-    """The domain of these files; each converted to `channels` and `dtype` when read."""
     names = tuple(f.relative_to(root).as_posix() for f in files)
-    return Domain(names, _ReadFiles(tuple(files), channels, dtype), channels, dtype)
+    return Domain(names, _ReadFiles(tuple(files), channels, dtype, half), channels, dtype)
 
 
 # Three ways to read; classes, because worker processes are sent them.
@@ -186,10 +159,14 @@ class _ReadFiles:
     files: tuple[Path, ...]
     channels: int
     dtype: str
+    half: Half | None
 
     def __call__(self, index: int, at_least: int | None = None) -> Pixels:
         path = self.files[index]
-        pixels = read_picture(path, at_least).on_white()
+        # decoded smaller, the middle of a picture may lie within a pixel
+        pixels = read_picture(path, None if self.half else at_least).on_white()
+        if self.half:
+            pixels = half_of(path, pixels, self.half)
         try:
             return with_dtype(with_channels(pixels, self.channels), self.dtype)
         except UserError as error:
@@ -213,56 +190,45 @@ class _ReadSome:
         return self.read(self.kept[index], at_least)
 
 
-def _images_in(folder: Path, flag: str) -> list[Path]:
-    if not folder.exists():
-        raise UserError(f'no folder "{folder}"; check the path given with {flag}')
-    if not folder.is_dir():
-        raise UserError(f'"{folder}" is a file; give a folder of pictures with {flag}')
-    images = list_images(folder)
-    if not images:
-        looked = " ".join(sorted(IMAGE_SUFFIXES))
-        raise UserError(
-            f'no images in "{folder}" (looked for {looked}); check the path given with {flag}'
-        )
-    return images
-
-
-def _assemble(
-    name: str,
-    splits: list[tuple[Path, list[Path], list[Path]]],
-    channels_x: int | None,
-    channels_y: int | None,
-) -> DataSet:
-    domains: list[Domain] = []
-    skipped: list[tuple[str, str]] = []
-    for (root, train, test), channels in zip(splits, (channels_x, channels_y)):
-        readable, found, dtype, bad = _check(root, train, channels)
-        skipped += bad
-        test_root = (
-            root.parent / root.name.replace("train", "test") if root.name in _TRAIN else root
-        )
-        for files, at in ((readable, root), (test, test_root)):
-            domains.append(file_domain(files, at, found, dtype))
+def _assemble(layout: Layout, channels_x: int | None, channels_y: int | None) -> DataSet:
+    checked = [_check(layout.x, channels_x), _check(layout.y, channels_y)]
+    bad = {**checked[0].bad, **checked[1].bad}
+    if layout.paired:
+        together = zip(layout.x.train, layout.y.train)
+        both = [not {a, b} & bad.keys() for a, b in together]
+        kept = [both, both]
+    else:
+        kept = [[f not in bad for f in files.train] for files in (layout.x, layout.y)]
+    domains = []
+    for files, own, keep in zip((layout.x, layout.y), checked, kept):
+        train = [f for f, good in zip(files.train, keep) if good]
+        for found, root in ((train, files.train_root), (files.test, files.test_root)):
+            domains.append(file_domain(found, root, own.channels, own.dtype, files.half))
     train_x, test_x, train_y, test_y = domains
-    stems = [[Path(n).with_suffix("").as_posix() for n in d.names] for d in (test_x, test_y)]
-    paired = bool(stems[0]) and stems[0] == stems[1]
-    return DataSet(name, train_x, train_y, test_x, test_y, paired, tuple(skipped))
+    if layout.paired and layout.x.half is None:
+        bad = {file: f"{reason}; its partner is left out too" for file, reason in bad.items()}
+    skipped = tuple((printable(str(f)), why) for f, why in {**layout.alone, **bad}.items())
+    return DataSet(layout.name, train_x, train_y, test_x, test_y, layout.paired_test, skipped)
 
 
-_TRAIN = {layout[i] for layout in LAYOUTS for i in (0, 1)}
+@dataclass(frozen=True)
+class _Checked:
+    """What the headers of training files say: `bad` files and why, and what to read all as."""
+
+    bad: dict[Path, str]
+    channels: int
+    dtype: str
 
 
-def _check(
-    root: Path, files: list[Path], channels: int | None
-) -> tuple[list[Path], int, str, list[tuple[str, str]]]:
-    """(readable files, channels, dtype, skipped) from the headers of up to `PROBED` files.
+def _check(files: Files, channels: int | None) -> _Checked:
+    """Read the headers of up to `PROBED` training files.
 
     Unless `channels` are asked for, they are what most files have.
     """
-    stride = max(1, len(files) // PROBED)
-    sample = files[::stride]
+    root, stride = files.train_root, max(1, len(files.train) // PROBED)
+    sample = files.train[::stride]
     with ThreadPoolExecutor(8) as pool:
-        results = dict(zip(sample, pool.map(_probe, sample)))
+        results = dict(zip(sample, pool.map(lambda path: _probe(path, files.half), sample)))
     bad = {file: result for file, result in results.items() if isinstance(result, str)}
     kinds = {file: result for file, result in results.items() if not isinstance(result, str)}
     have = Counter(number for number, _ in kinds.values())
@@ -286,9 +252,7 @@ def _check(
         )
     assert channels
     good = [dtype for file, (_, dtype) in kinds.items() if file not in bad]
-    dtype = "uint16" if "uint16" in good else "uint8"
-    skipped = [(printable(str(file)), reason) for file, reason in bad.items()]
-    return [file for file in files if file not in bad], channels, dtype, skipped
+    return _Checked(bad, channels, "uint16" if "uint16" in good else "uint8")
 
 
 def printable(name: str) -> str:
@@ -296,15 +260,17 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _probe(path: Path) -> tuple[int, str] | str:
+def _probe(path: Path, half: Half | None) -> tuple[int, str] | str:
     try:
+        if half:
+            need_two_halves(path, *measure(path))
         return probe(path)
     except UnreadableImage as error:
         return error.reason
 
 
-def _named(data: str, name: str, rest: str) -> DataSet:
-    tiles = NAMED_SETS[name](rest)
+def _named(data: str, name: str, rest: str, paired: bool) -> DataSet:
+    tiles = NAMED_SETS[name](rest, paired)
 
     def domain(pictures: Pictures, split: str) -> Domain:
         read = _ReadArray(pictures)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unpaired.data.decode import Picture, UnreadableImage, read_picture
-from unpaired.data.domains import list_images
+from unpaired.data.layouts import list_images
 from unpaired.errors import UserError
 from unpaired.translation.output import (
     FORMATS,

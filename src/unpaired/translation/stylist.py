@@ -21,8 +21,8 @@ from unpaired.data.decode import (
     with_channels,
     with_dtype,
 )
-from unpaired.data.domains import list_images
 from unpaired.data.images import resize
+from unpaired.data.layouts import list_images
 from unpaired.errors import UserError
 from unpaired.methods.gatys import GatysConfig, Style, style_of, stylize
 from unpaired.networks.vgg import VGG16
