@@ -20,14 +20,14 @@ from unpaired.networks.vgg import VGG16
 
 CONTENT_LAYER = "relu4_2"  # sec. 3
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # sec. 3, w_l = 1/5 each
-FAINTEST = 0.1  # of a layer's mean activation: filters that the style hardly uses count as if so
+FAINTEST = 0.5  # of a layer's mean: filters that the style uses less count as if they had it
 
 
 @dataclass(frozen=True)
 class GatysConfig:
     """Eq. 7 with alpha = `content` and beta = `style`, and how it is minimised."""
 
-    content: float = 0.1
+    content: float = 1.0
     style: float = 1.0
     steps: int = 100
     """Iterations of L-BFGS."""

@@ -30,6 +30,12 @@ from unpaired.networks.vgg import VGG16
 SMALLEST = 16  # a pixel of the deepest layer
 
 
+def check_size(size: int | None) -> None:
+    """Raises: UserError if that is too small a side to paint at."""
+    if size is not None and size < SMALLEST:
+        raise UserError(f"--size is {size}; give {SMALLEST} pixels or more")
+
+
 def style_files(style: Path) -> list[Path]:
     """The pictures of a style: one file, or all in a folder.
 
@@ -74,8 +80,7 @@ class Stylist:
 
         Raises: UserError if the size is too small.
         """
-        if size is not None and size < SMALLEST:
-            raise UserError(f"--size is {size}; give {SMALLEST} pixels or more")
+        check_size(size)
         self.sources = list(sources)
         self.net, self.config, self.size = net.to(device), config, size
         self.device = torch.device(device)
