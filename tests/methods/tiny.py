@@ -12,6 +12,7 @@ NETWORKS = {"filters": 4, "blocks": 1, "discriminator": {"filters": 4, "layers":
 
 TINY: dict[str, dict[str, Any]] = {
     "bigan": NETWORKS,
+    "cogan": {"filters": 2, "latent": 8, "search": {"candidates": 8, "starts": 1, "steps": 5}},
     "cut": {**NETWORKS, "projection": 8},
     "cyclegan": {**NETWORKS, "loss": {"identity": 5.0}},
     "fastcut": {**NETWORKS, "projection": 8},

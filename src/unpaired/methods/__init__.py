@@ -2,6 +2,7 @@
 
 from unpaired.methods.base import Method
 from unpaired.methods.bigan import BiGAN
+from unpaired.methods.cogan import CoGAN
 from unpaired.methods.cut import CUT, FastCUT
 from unpaired.methods.cyclegan import CycleGAN
 from unpaired.methods.feature_gan import FeatureGAN
@@ -10,10 +11,21 @@ from unpaired.methods.simgan import SimGAN
 METHODS: dict[str, type[Method]] = {
     "cyclegan": CycleGAN,
     "bigan": BiGAN,
+    "cogan": CoGAN,
     "cut": CUT,
     "fastcut": FastCUT,
     "feature_gan": FeatureGAN,
     "simgan": SimGAN,
 }
 
-__all__ = ["CUT", "METHODS", "BiGAN", "CycleGAN", "FastCUT", "FeatureGAN", "Method", "SimGAN"]
+__all__ = [
+    "CUT",
+    "METHODS",
+    "BiGAN",
+    "CoGAN",
+    "CycleGAN",
+    "FastCUT",
+    "FeatureGAN",
+    "Method",
+    "SimGAN",
+]
