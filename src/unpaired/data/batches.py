@@ -15,21 +15,34 @@ from torch.utils.data import DataLoader, Dataset
 
 from unpaired.data.decode import Pixels, UnreadableImage, to_unit
 from unpaired.data.domains import Domain, printable
-from unpaired.data.images import DomainName, ImageConfig, prepare, prepare_fixed, resized
+from unpaired.data.images import (
+    DomainName,
+    ImageConfig,
+    middle,
+    need_one_geometry,
+    prepare,
+    resize,
+    resized,
+    without_jitter,
+)
 from unpaired.data.order import chance, picture_at
 from unpaired.errors import UserError
 
 Skip = Callable[[str, str], None]
 Skipped = tuple[str, str, str]  # domain, name, reason
+Pictures = dict[DomainName, Pixels]
 
 
 class Batches:
-    """Endless batches of two unpaired domains.
+    """Endless batches of two domains.
+
+    Unpaired, each has its own order and chance. Paired, pictures at the same index come together,
+    brought to one size and then cropped, mirrored and turned alike.
 
     Pictures are kept decoded and resized while they fit in `cache_share` of the memory that is free
     at the start (each worker process has its own share of it). A file that turns out to be
     unreadable is reported once through `on_skip`, in the calling process, and the next readable one
-    stands in for it.
+    stands in for it; a pair of which one is unreadable is no pair.
     """
 
     def __init__(
@@ -46,16 +59,22 @@ class Batches:
         rank: int = 0,
         ranks: int = 1,
         on_skip: Skip | None = None,
+        paired: bool = False,
     ) -> None:
+        """Raises: UserError if `paired` and the geometry of X and Y differs in `images`."""
         self.x, self.y = x, y
         self.size, self.batch, self.seed = size, batch, seed
         self.workers, self.rank, self.ranks = workers, rank, ranks
         self.on_skip, self.reported = on_skip, set[tuple[str, str]]()
-        budget = cache_share * psutil.virtual_memory().available / (max(1, workers) * ranks) / 2
-        self.sources = {
-            "x": _Source(x, images.of("x"), size, budget),
-            "y": _Source(y, images.of("y"), size, budget),
-        }
+        budget = cache_share * psutil.virtual_memory().available / (max(1, workers) * ranks)
+        if paired:
+            need_one_geometry(images)
+            self.sources = [_Source({"x": x, "y": y}, images, size, budget)]
+        else:
+            self.sources = [
+                _Source({"x": x}, images, size, budget / 2),
+                _Source({"y": y}, images, size, budget / 2),
+            ]
         self.steps_per_epoch = -(-max(len(x), len(y)) // (batch * ranks))
 
     def at(self, step: int) -> dict[str, Tensor]:
@@ -68,17 +87,12 @@ class Batches:
     def _at(self, step: int) -> dict[str, Tensor]:
         epoch, place = divmod(step, self.steps_per_epoch)
         first = (place * self.ranks + self.rank) * self.batch
-        return {
-            name: torch.from_numpy(
-                np.stack(
-                    [
-                        source.crop(self.seed, name, epoch, index)
-                        for index in range(first, first + self.batch)
-                    ]
-                )
-            )
-            for name, source in self.sources.items()
-        }
+        batch: dict[str, Tensor] = {}
+        for source in self.sources:
+            crops = [source.crops(self.seed, epoch, i) for i in range(first, first + self.batch)]
+            for name in source.domains:
+                batch[name] = torch.from_numpy(np.stack([crop[name] for crop in crops]))
+        return batch
 
     def from_step(self, step: int) -> Iterator[dict[str, Tensor]]:
         """Batches of `step`, `step` + 1, ... without end."""
@@ -105,16 +119,16 @@ class Batches:
 
     def fixed(self, domain: DomainName, indices: Sequence[int]) -> Tensor:
         """(N, C, size, size) float32 in [-1, 1] without chance, for samples and scores."""
-        source = self.sources[domain]
+        (source,) = (source for source in self.sources if domain in source.domains)
         try:
-            return torch.from_numpy(np.stack([source.fixed(i) for i in indices]))
+            return torch.from_numpy(np.stack([source.fixed(i)[domain] for i in indices]))
         finally:
             self._report(self._skipped())
 
     def _skipped(self) -> list[Skipped]:
         """What was found unreadable since the last call."""
-        news = [(d, *skip) for d, source in self.sources.items() for skip in source.skipped]
-        for source in self.sources.values():
+        news = [skip for source in self.sources for skip in source.skipped]
+        for source in self.sources:
             source.skipped.clear()
         return news
 
@@ -150,58 +164,78 @@ def _leave_interrupts_to_the_trainer(_: int) -> None:
 
 
 class _Source:
-    """One domain: reading with a cache, stand-ins for unreadable files, crops."""
+    """Pictures that belong together, one of each of its domains at the same index.
 
-    def __init__(self, domain: Domain, config: ImageConfig, size: int, budget: float) -> None:
-        self.domain, self.config, self.size, self.budget = domain, config, size, budget
-        self.cache: dict[int, Pixels] = {}
-        self.unreadable: dict[int, str] = {}  # why
-        self.skipped: list[tuple[str, str]] = []  # not yet reported
+    It reads them with a cache, finds stand-ins for unreadable files, and crops.
+    """
 
-    def crop(self, seed: int, name: str, epoch: int, index: int) -> Pixels:
-        """(C, size, size) float32: the picture at this place of the epoch, cropped by chance."""
-        picture = self._resized(picture_at(seed, name, epoch, index, len(self.domain)))
-        rng = chance(seed, name, epoch, index)
-        return _channels_first(prepare(picture, self.config, self.size, rng))
+    def __init__(
+        self, domains: dict[DomainName, Domain], images: ImageConfig, size: int, budget: float
+    ) -> None:
+        self.domains, self.size, self.budget = domains, size, budget
+        self.configs = {name: images.of(name) for name in domains}
+        self.name, domain = next(iter(domains.items()))  # whose order and chance all follow
+        self.count = len(domain)
+        self.cache: dict[int, Pictures] = {}
+        self.unreadable: dict[int, str] = {}  # name and why
+        self.skipped: list[Skipped] = []  # not yet reported
 
-    def fixed(self, index: int) -> Pixels:
-        """(C, size, size) float32: the middle of picture `index`."""
-        picture = self._first_readable(
-            index, lambda i: prepare_fixed(self.domain.read(i, None), self.config, self.size)
-        )
-        return _channels_first(picture)
+    def crops(self, seed: int, epoch: int, index: int) -> Pictures:
+        """(C, size, size) float32: the pictures at this place of the epoch, cropped by chance."""
+        pictures = self._resized(picture_at(seed, self.name, epoch, index, self.count))
+        made: Pictures = {}
+        for name, picture in pictures.items():
+            rng = chance(seed, self.name, epoch, index)  # the same draws for each
+            made[name] = _channels_first(prepare(picture, self.configs[name], self.size, rng))
+        return made
 
-    def _resized(self, index: int) -> Pixels:
+    def fixed(self, index: int) -> Pictures:
+        """(C, size, size) float32: the middle of the pictures at `index`."""
+        pictures = self._first_readable(index, jitter=False)
+        return {name: _channels_first(middle(p, self.size)) for name, p in pictures.items()}
+
+    def _resized(self, index: int) -> Pictures:
         if index in self.cache:
             return self.cache[index]
-        picture = self._first_readable(index, self._decode)
-        if picture.nbytes <= self.budget:
-            self.budget -= picture.nbytes
-            self.cache[index] = np.ascontiguousarray(picture)
-        return picture
+        pictures = self._first_readable(index, jitter=True)
+        size = sum(picture.nbytes for picture in pictures.values())
+        if size <= self.budget:
+            self.budget -= size
+            self.cache[index] = {k: np.ascontiguousarray(v) for k, v in pictures.items()}
+        return pictures
 
-    def _decode(self, index: int) -> Pixels:
-        shrinks = self.config.mode == "resize-crop"
+    def _read(self, name: DomainName, index: int, jitter: bool, like: Pixels | None) -> Pixels:
+        """Picture `index`, resized as configured, or to the size of its partner `like`."""
+        config = self.configs[name]
         # a JPEG decoded at twice the size or more shrinks to what the whole would shrink to
-        load = 2 * self.config.load_size(self.size) if shrinks else None
-        return resized(self.domain.read(index, load), self.config, self.size)
+        shrinks = jitter and config.mode == "resize-crop"
+        at_least = 2 * config.load_size(self.size) if shrinks else None
+        picture = self.domains[name].read(index, at_least)
+        if like is not None and config.mode != "none":
+            return resize(picture, like.shape[0], like.shape[1], config.interpolation)
+        return resized(picture, config if jitter else without_jitter(config, self.size), self.size)
 
-    def _first_readable(self, index: int, read: Callable[[int], Pixels]) -> Pixels:
+    def _first_readable(self, index: int, jitter: bool) -> Pictures:
         """Try `index`, then the ones after it; the same every time."""
-        count = len(self.domain)
-        for offset in range(count):
-            at = (index + offset) % count
+        for offset in range(self.count):
+            at = (index + offset) % self.count
             if at in self.unreadable:
                 continue
-            try:
-                return read(at)
-            except (UnreadableImage, ValueError) as error:
-                reason = getattr(error, "reason", str(error))
-                self.unreadable[at] = reason
-                self.skipped.append((printable(self.domain.names[at]), reason))
+            made: Pictures = {}
+            for name, domain in self.domains.items():
+                try:
+                    made[name] = self._read(name, at, jitter, next(iter(made.values()), None))
+                except (UnreadableImage, ValueError) as error:
+                    file, reason = printable(domain.names[at]), getattr(error, "reason", str(error))
+                    self.unreadable[at] = f"{file}: {reason}"
+                    paired = "" if len(self.domains) == 1 else "; the pair is left out"
+                    self.skipped.append((name, file, reason + paired))
+                    break
+            else:
+                return made
         raise UserError(
-            f"no readable picture is left among {count} (the first: "
-            f"{printable(self.domain.names[index])}: {self.unreadable[index]}); mend or remove them"
+            f"no readable picture is left among {self.count} (the first: "
+            f"{self.unreadable[index]}); mend or remove them"
         )
 
 

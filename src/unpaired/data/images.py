@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -106,11 +106,32 @@ def prepare(pixels: Pixels, config: ImageConfig, size: int, rng: np.random.Gener
 
 def prepare_fixed(pixels: Pixels, config: ImageConfig, size: int) -> Pixels:
     """The same without chance, for samples and scores: resized to fit, the middle cropped."""
-    if config.mode == "resize-crop":
-        return resize(pixels, size, size, config.interpolation)
-    whole = resized(pixels, config, size)
-    top, left = (whole.shape[0] - size) // 2, (whole.shape[1] - size) // 2
-    return whole[top : top + size, left : left + size]
+    return middle(resized(pixels, without_jitter(config, size), size), size)
+
+
+def without_jitter(config: ImageConfig, size: int) -> ImageConfig:
+    """The settings under which `resized` leaves nothing to crop, if the mode allows that."""
+    return replace(config, load=size) if config.mode == "resize-crop" else config
+
+
+def middle(pixels: Pixels, size: int) -> Pixels:
+    """The middle of a picture of at least `size` x `size`: (size, size, C)."""
+    top, left = (pixels.shape[0] - size) // 2, (pixels.shape[1] - size) // 2
+    return pixels[top : top + size, left : left + size]
+
+
+def need_one_geometry(images: ImageConfig) -> None:
+    """Refuse settings under which the two pictures of a pair would not be cropped alike.
+
+    Raises: UserError that names the option.
+    """
+    x, y = images.of("x"), images.of("y")
+    for name in ("mode", "load", "flip", "rotate"):
+        if getattr(x, name) != getattr(y, name):
+            raise UserError(
+                f"--images.{name}-y differs from --images.{name}, but the two pictures of a pair "
+                "are resized, cropped, mirrored and turned alike; drop it"
+            )
 
 
 def resize(pixels: Pixels, height: int, width: int, interpolation: Interpolation) -> Pixels:

@@ -15,7 +15,7 @@ import numpy as np
 
 from unpaired import __version__
 from unpaired.data.decode import Pixels
-from unpaired.data.domains import DataSet, open_dataset
+from unpaired.data.domains import SWAPPED, DataSet, open_dataset
 from unpaired.errors import UserError
 from unpaired.evaluation.distances import Estimate
 from unpaired.evaluation.features import EfficientNetLite0, FeatureNet, as_rgb
@@ -91,6 +91,8 @@ def write_report(
         Path(config.y) if config.y else None,
         channels_x=translator.card.channels_x,
         channels_y=translator.card.channels_y,
+        paired=METHODS[config.method].paired,
+        swap=config.swap,
     )
     net = features or EfficientNetLite0(translator.device)
     scored = evaluate(translator, data, read_images(translator.card), net, limit=limit)
@@ -148,10 +150,10 @@ def resume_command(run: Path, config: TrainConfig[Any]) -> str:
 
 def domain_names(data: str) -> dict[str, str]:
     """{"x": ..., "y": ...} as people call them: the views of a named set, else X and Y."""
-    name, _, pair = data.partition(":")
+    name, _, pair = data.removesuffix(SWAPPED).partition(":")
     x, dash, y = pair.partition("-")
     if dash and name == "worldtiles":
-        return {"x": x, "y": y}
+        return {"x": y, "y": x} if data.endswith(SWAPPED) else {"x": x, "y": y}
     return {"x": "X", "y": "Y"}
 
 

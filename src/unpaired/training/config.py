@@ -53,11 +53,14 @@ class TrainConfig(Generic[S]):
     """The method's own settings."""
     method: tyro.conf.Suppress[str] = "cyclegan"
     data: str | None = None
-    """A named set (worldtiles:map-aerial) or a folder with trainA, trainB[, testA, testB]."""
+    """A named set (worldtiles:map-aerial), or a folder with trainA, trainB[, testA, testB], or with
+    pictures side by side in train[, test]."""
     x: str | None = None
     """Folder of domain X (with --y, instead of --data)."""
     y: str | None = None
     """Folder of domain Y."""
+    swap: bool = False
+    """Exchange X and Y, so that a method that goes one way goes the other."""
     steps: int | None = None
     """End after so many steps."""
     epochs: int | None = None

@@ -97,6 +97,8 @@ def train(
         Path(config.y) if config.y else None,
         channels_x=config.channels_x,
         channels_y=config.channels_y,
+        paired=METHODS[config.method].paired,
+        swap=config.swap,
     )
     accelerator = Accelerator(mixed_precision="no", cpu=device.type == "cpu")
     run = _Run(config, out, dataset, accelerator, score, Reporter(quiet))
@@ -123,11 +125,12 @@ class _Run:
     ) -> None:
         self.config, self.out, self.accelerator = config, out, accelerator
         self.dataset, self.score, self.reporter = dataset, score, reporter
+        self.paired = METHODS[config.method].paired
         train_x, train_y = dataset.train_x, dataset.train_y
         held_x = held_y = None
         if config.evaluate_every:
             train_x, held_x = _hold_out(train_x, config.seed, "x")
-            train_y, held_y = _hold_out(train_y, config.seed, "y")
+            train_y, held_y = _hold_out(train_y, config.seed, "x" if self.paired else "y")
         self.batches = self._batches(train_x, train_y)
         self.held = self._batches(held_x, held_y) if held_x and held_y else None
         shown_x, shown_y = dataset.test_x or dataset.train_x, dataset.test_y or dataset.train_y
@@ -173,6 +176,7 @@ class _Run:
             rank=self.accelerator.process_index,
             ranks=self.accelerator.num_processes,
             on_skip=self._on_skip,
+            paired=self.paired,
         )
 
     @property
