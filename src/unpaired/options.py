@@ -89,6 +89,14 @@ def take(arguments: list[str], option: str) -> str | None:
     return value
 
 
+def take_all(arguments: list[str], option: str) -> list[str]:
+    """Remove every `--option VALUE` and return the values in order."""
+    values = []
+    while (value := take(arguments, option)) is not None:
+        values.append(value)
+    return values
+
+
 def peek(arguments: list[str], option: str) -> str | None:
     """The value of `--option VALUE` or `--option=VALUE`; None if it isn't there."""
     for place, argument in enumerate(arguments):

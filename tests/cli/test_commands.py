@@ -96,6 +96,20 @@ def test_one_command_both_starts_a_saved_configuration_and_resumes_it(trained, t
     assert run([*command.split(), "--seed", "5"]) == 2
 
 
+def test_presets_add_up_in_the_order_given(data, tmp_path):
+    out = tmp_path / "run"
+    presets = "--preset small --preset gan-alone"
+    command = f"train cyclegan {presets} --data {data} --steps 1 --out {out}"
+    assert run([*command.split(), *TINY]) == 0
+    config = read_yaml(out / "config.yaml")
+    assert config.preset == "small+gan-alone"
+    assert config.settings.loss.cycles == (0.0, 0.0)
+    assert config.settings.generator.input_skip
+    again = f"train {presets} --out {out} --resume --steps 2"
+    assert run(again.split()) == 0
+    assert read_card(find_checkpoint(out)).step == 2
+
+
 def test_flags_override_the_preset_and_a_length_replaces_its_length(data, tmp_path):
     command = f"train cyclegan --preset paper --data {data} --steps 1 --out {tmp_path / 'a'}"
     assert run([*command.split(), *TINY]) == 0

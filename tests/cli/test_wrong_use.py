@@ -177,12 +177,11 @@ def test_a_folder_that_may_not_be_written_is_one_line(place):
 
 
 def test_too_little_memory_is_one_line(place, monkeypatch, capsys):
-    from unpaired import cli
 
     def starve(arguments):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ... bytes")
 
-    monkeypatch.setitem(cli.VERBS, "demo", starve)
+    monkeypatch.setattr("unpaired.cli.demo.run", starve)
     assert run(["demo"]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1

@@ -1,0 +1,95 @@
+"""The command line: a module per verb, imported when it is called; each parses, calls, prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from unpaired.errors import UserError
+from unpaired.options import nearest
+
+ABOUT = """usage: unpaired VERB [OPTIONS]
+
+Image translation without paired examples.
+
+  demo        train on embedded data for a few minutes and open a report on it
+  train       train a method on two collections of pictures; resume a run
+  translate   turn pictures into the other domain with a trained run
+  evaluate    score a run on its test pictures: numbers, and report.html
+  data        list the named data sets; check a data set before training
+  doctor      this machine: versions, devices, precision, memory, optional parts
+
+`unpaired VERB --help` lists a verb's options. `unpaired --version` prints the version.
+"""
+
+VERBS = {
+    "demo": "unpaired.cli.demo",
+    "train": "unpaired.cli.train",
+    "translate": "unpaired.cli.translate",
+    "evaluate": "unpaired.cli.evaluate",
+    "data": "unpaired.cli.data",
+    "doctor": "unpaired.cli.doctor",
+}
+"""Where each verb lives: a module with a function `run(arguments) -> exit code`."""
+
+
+def main() -> None:
+    """The entry point of the command `unpaired`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit code.
+
+    0 done; 1 something failed (see the message); 2 a mistake that the user can mend, in one line;
+    130 and 143 interrupted by Ctrl-C and SIGTERM.
+    """
+    try:
+        return _dispatch(list(arguments))
+    except UserError as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        where = f' "{error.filename}"' if error.filename else ""
+        return _complain(
+            f"{error.strerror.lower()}{where}; check the path, its rights and the disk"
+        )
+    except (MemoryError, RuntimeError) as error:  # torch says RuntimeError for both
+        if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
+            raise
+        return _complain(
+            "not enough memory; give a smaller --batch, --size or --filters, or free some "
+            "(`unpaired doctor` says how much there is)"
+        )
+
+
+def _complain(message: str) -> int:
+    print("unpaired: error:", " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+def _dispatch(arguments: list[str]) -> int:
+    verb, *rest = arguments or ["--help"]
+    if verb in ("-h", "--help"):
+        print(ABOUT, end="")
+        return 0
+    if verb == "--version":
+        from unpaired import __version__
+
+        print(f"unpaired {__version__}")
+        return 0
+    if verb not in VERBS:
+        raise UserError(
+            f'unknown {"option" if verb.startswith("-") else "verb"} "{verb}"'
+            f"{nearest(verb, VERBS)}; `unpaired --help` lists the verbs"
+        )
+    return int(import_module(VERBS[verb]).run(rest))

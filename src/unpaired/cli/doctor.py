@@ -1,0 +1,36 @@
+"""`unpaired doctor`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from unpaired.cli.outputs import check_writable
+from unpaired.options import parse
+
+
+@dataclass(frozen=True)
+class DoctorOptions:
+    """Say what this machine has and what `unpaired` would choose on it."""
+
+    json: str | None = None
+    """Write the findings to this file."""
+
+    def __post_init__(self) -> None:
+        check_writable(self.json)
+
+
+def run(arguments: list[str]) -> int:
+    """`unpaired doctor`."""
+    options = parse(DoctorOptions, arguments, "unpaired doctor")
+    from unpaired.doctor import examine
+
+    findings = examine()
+    for topic, facts in findings.items():
+        print(topic)
+        for name, value in facts.items():
+            print(f"  {name:<24} {value}")
+    if options.json:
+        Path(options.json).write_text(json.dumps(findings, indent=1), encoding="utf-8")
+    return 0
