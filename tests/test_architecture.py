@@ -74,6 +74,7 @@ def loaded_by(*arguments: str) -> set[str]:
         ("-m", "unpaired", "--help"),
         ("-m", "unpaired", "--version"),
         ("-m", "unpaired", "translate", "--help"),
+        ("-m", "unpaired", "stylize", "--help"),
         ("-m", "unpaired", "demo", "--help"),
         ("-m", "unpaired", "evaluate", "--help"),
         ("-m", "unpaired", "doctor", "--help"),

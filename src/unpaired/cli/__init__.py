@@ -17,6 +17,7 @@ Image translation without paired examples.
   demo        train on embedded data for a few minutes and open a report on it
   train       train a method on two collections of pictures; resume a run
   translate   turn pictures into the other domain with a trained run
+  stylize     paint pictures in the style of others, without training
   evaluate    score a run on its test pictures: numbers, and report.html
   data        list the named data sets; check a data set before training
   doctor      this machine: versions, devices, precision, memory, optional parts
@@ -28,6 +29,7 @@ VERBS = {
     "demo": "unpaired.cli.demo",
     "train": "unpaired.cli.train",
     "translate": "unpaired.cli.translate",
+    "stylize": "unpaired.cli.stylize",
     "evaluate": "unpaired.cli.evaluate",
     "data": "unpaired.cli.data",
     "doctor": "unpaired.cli.doctor",

@@ -1,11 +1,17 @@
-"""Where verbs may write: checked before the work, not after it."""
+"""Where verbs may write, checked before the work; and what became of the pictures, after it."""
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unpaired.errors import UserError
+
+if TYPE_CHECKING:  # it brings torch
+    from unpaired.translation.folder import Summary
 
 
 def free_folder(parent: Path, name: str, bare: bool = False) -> Path:
@@ -28,3 +34,18 @@ def check_writable(file: str | None) -> None:
         raise UserError(f'--json "{file}" is {wrong}; give a file in an existing folder')
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise UserError(f'--json "{file}" may not be written; give another file')
+
+
+def tell(summary: Summary, done: str, out: str, file: str | None, **facts: str) -> int:
+    """Say what became of the pictures (`done`: translated), on paper too; returns the exit code."""
+    for path, reason in summary.failed:
+        print(f"failed: {path}: {reason}", file=sys.stderr)
+    print(
+        f"{summary.translated} {done}, {summary.skipped} skipped (already there), "
+        f"{len(summary.failed)} failed -> {out}"
+    )
+    if file:
+        failed = [{"path": str(path), "reason": reason} for path, reason in summary.failed]
+        counts = {done: summary.translated, "skipped": summary.skipped, "failed": failed, **facts}
+        Path(file).write_text(json.dumps(counts, indent=1), encoding="utf-8")
+    return 1 if summary.failed else 0

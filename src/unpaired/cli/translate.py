@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from unpaired.cli.outputs import check_writable
+from unpaired.cli.outputs import check_writable, tell
 from unpaired.errors import UserError
 from unpaired.options import parse
 
@@ -70,14 +68,4 @@ def run(arguments: list[str]) -> int:
         overwrite=options.overwrite,
         format=options.format,
     )
-    for path, reason in summary.failed:
-        print(f"failed: {path}: {reason}", file=sys.stderr)
-    print(
-        f"{summary.translated} translated, {summary.skipped} skipped (already there), "
-        f"{len(summary.failed)} failed -> {options.out}"
-    )
-    if options.json:
-        failed = [{"path": str(path), "reason": reason} for path, reason in summary.failed]
-        counts = {"translated": summary.translated, "skipped": summary.skipped, "failed": failed}
-        Path(options.json).write_text(json.dumps(counts, indent=1), encoding="utf-8")
-    return 1 if summary.failed else 0
+    return tell(summary, "translated", options.out, options.json)
