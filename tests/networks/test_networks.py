@@ -13,7 +13,7 @@ from unpaired.networks import (
     build_discriminator,
     build_generator,
 )
-from unpaired.networks.blocks import InstanceNorm
+from unpaired.networks.blocks import InstanceNorm, forget_statistics
 from unpaired.networks.init import initialise
 from unpaired.networks.patchgan import PatchGAN
 from unpaired.networks.resnet import ResNetGenerator
@@ -108,6 +108,47 @@ def test_a_unet_keeps_the_size_down_to_a_bottleneck_of_one_pixel(depth):
     network = UNetGenerator(1, 3, filters=2, depth=depth)
     out = network(torch.randn(2, 1, 2**depth, 2 ** (depth + 1)))
     assert out.shape == (2, 3, 2**depth, 2 ** (depth + 1))
+
+
+@pytest.mark.parametrize(
+    ("size", "depth"), [(256, 8), (128, 7), (64, 6), (512, 8), (192, 6), (100, 2), (32, 5)]
+)
+def test_a_unet_goes_as_deep_as_the_training_crops_allow(size, depth):
+    config = GeneratorConfig(kind="unet")
+    network = build_generator(config, 3, 3, filters=1, blocks=0, size=size)
+    assert network.multiple == 2**depth
+    asked = build_generator(GeneratorConfig(kind="unet", depth=2), 3, 3, 1, 0, size=size)
+    assert asked.multiple == 4
+
+
+def test_a_size_that_halves_less_than_twice_is_refused_by_a_unet():
+    with pytest.raises(UserError, match="--size is 90, but a unet needs a multiple of 4"):
+        build_generator(GeneratorConfig(kind="unet"), 3, 3, filters=1, blocks=0, size=90)
+
+
+@pytest.mark.parametrize(
+    ("setting", "flag"),
+    [
+        ({"upsample": "resize"}, "--generator.upsample resize"),
+        ({"downsamplings": 1}, "--generator.downsamplings 1"),
+        ({"input_skip": True}, "--generator.input-skip True"),
+    ],
+)
+def test_a_unet_refuses_what_only_a_resnet_has(setting, flag):
+    with pytest.raises(UserError, match=f"{flag} means nothing to a unet"):
+        GeneratorConfig(kind="unet", **setting)
+    GeneratorConfig(kind="resnet", **setting)
+
+
+def test_without_statistics_a_batch_norm_sees_what_is_at_hand_in_evaluation_too():
+    network = UNetGenerator(3, 3, filters=2, depth=4, norm="batch")
+    torch.manual_seed(0)
+    x = torch.rand(4, 3, 16, 16)
+    assert not torch.allclose(network.train()(x), network.eval()(x))
+    assert forget_statistics(network)
+    torch.testing.assert_close(network.train()(x), network.eval()(x))
+    assert not any("running" in name for name in network.state_dict())
+    assert not forget_statistics(UNetGenerator(3, 3, filters=2, depth=4))
 
 
 def test_dropout_is_alive_in_training_and_silent_in_evaluation():

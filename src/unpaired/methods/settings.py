@@ -38,7 +38,9 @@ class NetworkSettings:
     def make_generator(self, channels_in: int, channels_out: int, size: int) -> nn.Module:
         """A generator for training crops of `size` pixels."""
         blocks = self.blocks if self.blocks is not None else (6 if size < 256 else 9)
-        return build_generator(self.generator, channels_in, channels_out, self.filters, blocks)
+        return build_generator(
+            self.generator, channels_in, channels_out, self.filters, blocks, size
+        )
 
     def make_discriminator(self, channels: int) -> nn.Module:
         """A discriminator of images with so many channels."""

@@ -12,10 +12,12 @@ from unpaired.networks.blocks import Norm, Upsample
 from unpaired.networks.init import Init, initialise
 from unpaired.networks.patchgan import PatchGAN, PixelGAN
 from unpaired.networks.resnet import ResNetGenerator
-from unpaired.networks.unet import UNetGenerator
+from unpaired.networks.unet import UNetGenerator, deepest
 
 GENERATORS: dict[str, type[nn.Module]] = {"resnet": ResNetGenerator, "unet": UNetGenerator}
 DISCRIMINATORS: dict[str, type[nn.Module]] = {"patchgan": PatchGAN, "pixel": PixelGAN}
+RESNET_ALONE = {"upsample": "transposed", "downsamplings": 2, "input_skip": False}
+"""Settings that only a ResNet has, with their defaults."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,9 @@ class GeneratorConfig:
     """ResNet: how often the image is halved."""
     input_skip: bool = False
     """ResNet: paint on the input, tanh(x + model(x)); settles fast, changes shapes less."""
-    depth: int = 8
-    """U-Net: levels; sides must be multiples of 2^depth."""
+    depth: int | None = None
+    """U-Net: levels, and sides must be multiples of 2^depth; None: as many as the training crops
+    allow, at most 8."""
     init: Init = "normal"
     init_gain: float = 0.02
 
@@ -42,8 +45,16 @@ class GeneratorConfig:
             raise UserError(
                 f"--generator.downsamplings is {self.downsamplings}; give a number from 0 to 6"
             )
-        if not 2 <= self.depth <= 10:
+        if self.depth is not None and not 2 <= self.depth <= 10:
             raise UserError(f"--generator.depth is {self.depth}; give a number from 2 to 10")
+        for name, plain in RESNET_ALONE.items():
+            value = getattr(self, name)
+            if self.kind == "unet" and value != plain:
+                flag = f"--generator.{name.replace('_', '-')} {value}"
+                raise UserError(
+                    f"{flag} means nothing to a unet; drop it and any preset that sets it, or give "
+                    "--generator.kind resnet"
+                )
         if not 0 < self.init_gain < float("inf"):
             raise UserError(f"--generator.init-gain is {self.init_gain}; give a number above 0")
 
@@ -71,13 +82,22 @@ class DiscriminatorConfig:
 
 
 def build_generator(
-    config: GeneratorConfig, in_channels: int, out_channels: int, filters: int, blocks: int
+    config: GeneratorConfig,
+    in_channels: int,
+    out_channels: int,
+    filters: int,
+    blocks: int,
+    size: int = 256,
 ) -> nn.Module:
-    """An initialised generator (N, in, H, W) -> (N, out, H, W), both in [-1, 1]."""
+    """An initialised generator (N, in, H, W) -> (N, out, H, W), both in [-1, 1].
+
+    Args: size: side of the training crops, which the depth of a U-Net follows.
+    """
     network: nn.Module
     if config.kind == "unet":
+        depth = config.depth or deepest(size)
         network = UNetGenerator(
-            in_channels, out_channels, filters, config.depth, config.norm, config.dropout
+            in_channels, out_channels, filters, depth, config.norm, config.dropout
         )
     else:
         network = ResNetGenerator(

@@ -5,7 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from unpaired.errors import UserError
 from unpaired.networks.blocks import Norm, has_bias, make_norm
+
+
+def deepest(size: int) -> int:
+    """How often `size` can be halved, at most 8 times: 8 for 256, 7 for 128, 6 for 64 or 192.
+
+    Raises: UserError if it isn't a multiple of 4.
+    """
+    if size % 4:
+        raise UserError(f"--size is {size}, but a unet needs a multiple of 4, best 64, 128 or 256")
+    return min(8, (size & -size).bit_length() - 1)
 
 
 class UNetGenerator(nn.Module):

@@ -150,7 +150,7 @@ class _Run:
         if self.prepared:
             reporter.say(self.prepared)
         channels = (dataset.train_x.channels, dataset.train_y.channels)
-        _refuse_misfit(method, channels, config.size)
+        _refuse_misfit(method, channels, config.batch, config.size)
         self.trainer = Trainer(method, config, accelerator)
         self.epoch_steps = max(1, self.batches.steps_per_epoch // config.accumulate)
         self.seconds = 0.0  # of training, over all sessions of this run
@@ -480,10 +480,10 @@ def _refuse_changes(saved: TrainConfig[Any], asked: TrainConfig[Any]) -> None:
         )
 
 
-def _refuse_misfit(method: Method, channels: tuple[int, int], size: int) -> None:
+def _refuse_misfit(method: Method, channels: tuple[int, int], batch: int, size: int) -> None:
     """Try the losses on tensors without content: a network may be too deep for the crop."""
     shadow = copy.deepcopy(method).to("meta")
-    x, y = (torch.zeros(2, c, size, size, device="meta") for c in channels)
+    x, y = (torch.zeros(batch, c, size, size, device="meta") for c in channels)
     try:
         made = shadow.generate({"x": x, "y": y})
         for player in method.players:
