@@ -206,6 +206,15 @@ def test_a_network_that_is_too_slow_is_given_up(trickle, serve, monkeypatch):
     assert not list(place.parent.iterdir())
 
 
+def test_a_host_whose_addresses_all_time_out_is_given_up_once_not_for_each(serve, monkeypatch):
+    serve(b"")
+    monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: time.sleep(20 * timeout))
+    start = time.monotonic()
+    with pytest.raises(UserError, match="no answer"):
+        load_vgg16("imagenet")
+    assert time.monotonic() - start < 5
+
+
 def test_a_damaged_or_hostile_file_is_named_and_its_code_never_runs(serve, tmp_path):
     class Trap:
         def __reduce__(self) -> tuple:

@@ -7,6 +7,8 @@ import http.client
 import importlib.util
 import os
 import pickle
+import queue
+import threading
 import time
 import urllib.request
 from collections.abc import Sequence
@@ -186,7 +188,7 @@ def _download(url: str, place: Path, sha256: str) -> None:
     digest, size, start = hashlib.sha256(), 0, time.monotonic()
     try:
         with (
-            urllib.request.urlopen(url, timeout=PATIENCE) as answer,
+            _answer(url) as answer,
             passing.open("wb") as file,
             Progress(console=Console(stderr=True)) as progress,
         ):
@@ -204,3 +206,29 @@ def _download(url: str, place: Path, sha256: str) -> None:
         passing.replace(place)
     finally:
         passing.unlink(missing_ok=True)
+
+
+def _answer(url: str) -> http.client.HTTPResponse:
+    """The start of what the server sends.
+
+    A look-up of names and a host of many addresses each have their own time-outs, one after the
+    other; here all of them together have PATIENCE.
+
+    Raises: OSError, http.client.HTTPException.
+    """
+    answers: queue.SimpleQueue[http.client.HTTPResponse | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(urllib.request.urlopen(url, timeout=PATIENCE))
+        except (OSError, http.client.HTTPException) as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=PATIENCE)
+    except queue.Empty:
+        raise TimeoutError(f"no answer in {PATIENCE:.0f} seconds") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
