@@ -17,6 +17,7 @@ TINY: dict[str, dict[str, Any]] = {
     "cyclegan": {**NETWORKS, "loss": {"identity": 5.0}},
     "fastcut": {**NETWORKS, "projection": 8},
     "feature_gan": {**NETWORKS, "features": "hed"},
+    "pix2pix": {"filters": 4, "discriminator": NETWORKS["discriminator"]},
     "simgan": NETWORKS,
 }
 

@@ -6,6 +6,7 @@ from unpaired.methods.cogan import CoGAN
 from unpaired.methods.cut import CUT, FastCUT
 from unpaired.methods.cyclegan import CycleGAN
 from unpaired.methods.feature_gan import FeatureGAN
+from unpaired.methods.pix2pix import Pix2Pix
 from unpaired.methods.simgan import SimGAN
 
 METHODS: dict[str, type[Method]] = {
@@ -15,6 +16,7 @@ METHODS: dict[str, type[Method]] = {
     "cut": CUT,
     "fastcut": FastCUT,
     "feature_gan": FeatureGAN,
+    "pix2pix": Pix2Pix,
     "simgan": SimGAN,
 }
 
@@ -27,5 +29,6 @@ __all__ = [
     "FastCUT",
     "FeatureGAN",
     "Method",
+    "Pix2Pix",
     "SimGAN",
 ]

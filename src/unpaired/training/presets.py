@@ -66,6 +66,7 @@ PRESETS: dict[str, Preset] = {
             "cut": PAINTER,
             "fastcut": PAINTER,
             "feature_gan": PAINTER,
+            "pix2pix": {"generator.kind": "resnet", "generator.dropout": False, **PAINTER},
             "simgan": PAINTER,
         },
     ),
