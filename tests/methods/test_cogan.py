@@ -6,11 +6,13 @@ import torch
 
 from tests.methods.tiny import losses_of, own_parameters, tiny_batch, tiny_method
 from tests.training.runs import write_dataset
+from tests.translation.fakes import card, noise, save
 from unpaired.errors import UserError
 from unpaired.methods.cogan import CoGANConfig, SearchConfig
 from unpaired.training.checkpoint import find_checkpoint, read_state
 from unpaired.training.config import from_dict
 from unpaired.training.run import train
+from unpaired.translation.folder import translate_files
 from unpaired.translation.translator import Translator
 
 THOROUGH = {"candidates": 64, "starts": 2, "steps": 200}
@@ -239,3 +241,17 @@ def test_every_adversarial_form_gives_finite_gradients(kind):
         named = own_parameters(method, player)
         found = torch.autograd.grad(sum(losses.values()), list(named.values()), allow_unused=True)
         assert all(g is None or g.isfinite().all() for g in found)
+
+
+def test_files_larger_than_the_training_size_are_reported_and_the_rest_is_translated(tmp_path):
+    method = spread(tiny_method("cogan"))
+    about = card(method="cogan", multiple=16)
+    translator = Translator(method, about, torch.device("cpu"), "fp32")
+    for name, (height, width) in {"fits": (16, 16), "less": (12, 9), "large": (20, 16)}.items():
+        save(tmp_path / "in" / f"{name}.png", noise(height, width))
+    summary = translate_files(translator, [tmp_path / "in"], tmp_path / "out", batch=3)
+    assert summary.translated == 2
+    ((place, reason),) = summary.failed
+    assert place.name == "large.png"
+    assert reason.endswith("larger than 16 x 16; scale or crop it first")
+    assert "\n" not in reason
