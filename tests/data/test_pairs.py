@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.training.runs import tiny_config, write_dataset, write_pictures
 from unpaired.data.batches import Batches
+from unpaired.data.check import check_dataset
 from unpaired.data.decode import UnreadableImage
 from unpaired.data.domains import DataSet, Domain, open_dataset
 from unpaired.data.images import ImageConfig
@@ -401,3 +402,14 @@ def test_the_validation_share_holds_pairs_together(tmp_path, monkeypatch):
 def test_names_of_unpaired_sets_need_no_partners(tmp_path):
     data = open_dataset(str(write_dataset(tmp_path / "d")))
     assert len(data.train_x) != len(data.train_y)
+
+
+def test_check_counts_the_pairs_of_folders_and_of_pictures_side_by_side(tmp_path):
+    folders = check_dataset(str(write_pairs(tmp_path / "folders")))
+    write_side_by_side(tmp_path / "halves" / "train", 5)
+    halves = check_dataset(str(tmp_path / "halves"))
+    assert (folders.train_pairs, halves.train_pairs) == (7, 5)
+    assert "left and right halves" in halves.text()
+    assert "5 training pairs: paired methods can learn from them" in halves.text()
+    assert halves.splits["train_y"].largest == "20 x 20"
+    assert check_dataset(str(write_dataset(tmp_path / "none"))).train_pairs == 0

@@ -3,13 +3,19 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageOps
 from torch import nn
 
+from tests.evaluation.test_report import Corners
 from tests.methods.tiny import losses_of, tiny_batch, tiny_method
+from tests.training.runs import write_pictures
 from unpaired.errors import UserError
+from unpaired.evaluation.report import write_report
 from unpaired.methods.pix2pix import Pix2PixConfig, Pix2PixLoss
 from unpaired.networks import GeneratorConfig
 from unpaired.training.config import from_dict
+from unpaired.training.run import train
+from unpaired.training.samples import sample_columns
 
 SILENT = {"dropout": False}
 
@@ -137,3 +143,32 @@ def test_wrong_settings_are_refused_in_one_line():
     with pytest.raises(UserError, match="means nothing to a unet"):
         from_dict({"method": "pix2pix", "settings": {"generator": {"upsample": "resize"}}})
     GeneratorConfig(upsample="resize")
+
+
+def test_the_sample_grid_shows_what_should_have_been_made():
+    method, batch = tiny_method("pix2pix"), tiny_batch()
+    columns = sample_columns(method, batch["x"], batch["y"])
+    assert list(columns) == ["x", "G(x)", "y"]
+    assert torch.equal(columns["y"], batch["y"])
+
+
+def test_a_run_learns_what_its_pairs_show(tmp_path):
+    """Y is the negative of X: no unpaired loss could tell it from the identity."""
+    for split, count in (("train", 24), ("test", 4)):
+        folder = write_pictures(tmp_path / "data" / f"{split}A", count, seed=count, size=16)
+        (tmp_path / "data" / f"{split}B").mkdir()
+        for file in folder.iterdir():
+            negative = ImageOps.invert(Image.open(file))
+            negative.save(tmp_path / "data" / f"{split}B" / file.name)
+    tree = {"method": "pix2pix", "settings": {"filters": 8, "discriminator": {"layers": 1}}}
+    tree["settings"]["discriminator"]["filters"] = 4
+    tree |= {"data": str(tmp_path / "data"), "steps": 150, "size": 16, "batch": 4, "history": 0}
+    tree |= {"optimizer": {"lr": 2e-3}, "precision": "fp32"}
+    for swap in (False, True):
+        run = train(from_dict({**tree, "swap": swap}), tmp_path / f"swap-{swap}", quiet=True)
+        _, scored = write_report(run, features=Corners())
+        (side,) = scored.sides
+        assert side.scores["run"].mae.value < 0.5 * side.scores["input"].mae.value
+        a, b = (np.asarray(Image.open(tmp_path / f"data/test{d}/00.png")) for d in "AB")
+        np.testing.assert_array_equal(side.inputs[0], b if swap else a)
+        np.testing.assert_array_equal(side.truth[0], a if swap else b)

@@ -18,7 +18,7 @@ class CheckOptions:
     """Look a data set over before training: counts, sizes, channels, doubles, unreadable files."""
 
     data: Positional[str | None] = None
-    """A folder with trainA and trainB, or a named set."""
+    """A folder with trainA and trainB, or with pictures side by side in train; or a named set."""
     x: str | None = None
     """Folder of domain X (with --y)."""
     y: str | None = None

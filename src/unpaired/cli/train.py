@@ -21,7 +21,7 @@ LENGTHS = ("--steps", "--epochs", "--minutes")
 
 @dataclass(frozen=True)
 class TrainOptions(Generic[C]):
-    """Train a method on two collections of pictures that have no pairs.
+    """Train a method on two collections of pictures; only pix2pix needs them in pairs.
 
     Values come from the method's defaults (or --config), then --preset, then the options. Shown as
     defaults are the values that this very command would use.

@@ -10,6 +10,7 @@ from typing import Any
 
 from unpaired.data.decode import UnreadableImage
 from unpaired.data.domains import Domain, open_dataset
+from unpaired.errors import UserError
 
 SMALL = 100  # pictures; with fewer a discriminator soon knows them by heart
 
@@ -28,10 +29,15 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class DataReport:
-    """What was found. `warnings` are sentences that say what to do."""
+    """What was found. `warnings` are sentences that say what to do.
+
+    Attributes:
+        train_pairs: pairs that a paired method would find to learn from.
+    """
 
     name: str
     splits: dict[str, SplitReport]
+    train_pairs: int
     paired_test: bool
     unreadable: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
@@ -54,8 +60,10 @@ class DataReport:
                 f"{split.dtype}, {sizes} pixels"
                 + (f", {split.doubles} doubles" if split.doubles else "")
             )
+        if self.train_pairs:
+            lines.append(f"  {self.train_pairs} training pairs: paired methods can learn from them")
         if self.paired_test:
-            lines.append("  the test splits are pairs (same names): they can be scored")
+            lines.append("  the test splits are pairs: they can be scored")
         lines += [f"  unreadable: {name}: {reason}" for name, reason in self.unreadable]
         lines += [f"  warning: {warning}" for warning in self.warnings]
         return "\n".join(lines)
@@ -90,7 +98,21 @@ def check_dataset(data: str | None, x: Path | None = None, y: Path | None = None
     ]
     if not len(dataset.test_x) or not len(dataset.test_y):
         warnings.append("no test split; make testA and testB to see and score unseen pictures")
-    return DataReport(dataset.name, splits, dataset.paired_test, tuple(unreadable), tuple(warnings))
+    return DataReport(
+        dataset.name,
+        splits,
+        _train_pairs(data, x, y),
+        dataset.paired_test,
+        tuple(unreadable),
+        tuple(warnings),
+    )
+
+
+def _train_pairs(data: str | None, x: Path | None, y: Path | None) -> int:
+    try:
+        return len(open_dataset(data, x, y, paired=True).train_x)
+    except UserError:
+        return 0
 
 
 def _split(

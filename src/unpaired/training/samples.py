@@ -19,6 +19,8 @@ GAP = 2  # pixels between the pictures
 def sample_columns(method: Method, x: Tensor, y: Tensor) -> dict[str, Tensor]:
     """(x, G(x), F(G(x)), y, F(y), G(F(y))) as far as the method has the directions.
 
+    Of a paired method (x, G(x), y): what it made, and what it should have made.
+
     Args: x, y: (N, C, H, W) in [-1, 1] on the method's device; the method is left as it was.
     Returns: columns by name, each (N, C, H, W), float32, on the CPU.
     """
@@ -35,6 +37,8 @@ def sample_columns(method: Method, x: Tensor, y: Tensor) -> dict[str, Tensor]:
         columns[names[0]] = method.translate(images, there)
         if back in method.directions:
             columns[names[1]] = method.translate(columns[names[0]], back)
+    if method.paired:
+        columns["y"] = y
     method.train(training)
     return {name: images.float().cpu() for name, images in columns.items()}
 
