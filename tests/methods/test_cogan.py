@@ -33,7 +33,7 @@ def scores(method, batch):
         )
 
 
-def test_losses_equal_equation_2_in_its_least_squares_form():
+def test_losses_equal_both_games_in_their_least_squares_form():
     method, batch = tiny_method("cogan"), tiny_batch()
     real_x, fake_x, real_y, fake_y = scores(method, batch)
     expected = {
@@ -46,7 +46,7 @@ def test_losses_equal_equation_2_in_its_least_squares_form():
     assert {k: v.item() for k, v in found.items()} == pytest.approx(expected, rel=1e-5)
 
 
-def test_losses_equal_equation_2_as_written_in_its_logarithmic_form():
+def test_losses_equal_both_games_as_written_in_their_logarithmic_form():
     method, batch = tiny_method("cogan", loss={"adversarial": "log"}), tiny_batch()
     real_x, fake_x, real_y, fake_y = (1 / (1 + np.exp(-s)) for s in scores(method, batch))
     expected = {

@@ -80,7 +80,7 @@ class CoGANConfig:
 class CoGAN(Method):
     """Coupled generative adversarial networks (Liu and Tuzel 2016, https://arxiv.org/abs/1606.07536).
 
-    Generators g_X, g_Y and discriminators f_X, f_Y play eq. 2,
+    Generators g_X, g_Y and discriminators f_X, f_Y play the sum of two games,
     E_x[log f_X(x)] + E_z[log(1 - f_X(g_X(z)))] + E_y[log f_Y(y)] + E_z[log(1 - f_Y(g_Y(z)))],
     under the constraint that the first layers of the generators and the last ones of the
     discriminators are equal. z is uniform in [-1, 1]^latent, as in the authors' code.
@@ -145,7 +145,7 @@ class CoGAN(Method):
         }
 
     def translate(self, images: Tensor, direction: Direction) -> Tensor:
-        """Sec. 6 of the paper: the latent that renders the image, rendered in the other domain.
+        """The latent that renders the image, found by a search, rendered in the other domain.
 
         Each image is searched for alone and from the same candidates, so its translation depends on
         nothing beside it; weights get no gradients, and torch's random state is not touched.
@@ -175,7 +175,7 @@ class CoGAN(Method):
 def find_latents(
     render: Callable[[Tensor], Tensor], images: Tensor, length: int, search: SearchConfig
 ) -> Tensor:
-    """argmin over z of |render(z) - image|^2 for each image, by L-BFGS (sec. 6).
+    """argmin over z of |render(z) - image|^2 for each image, by L-BFGS, as in the paper.
 
     Args:
         render: (k, length) -> (k, C, H, W).
