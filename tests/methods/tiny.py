@@ -16,6 +16,12 @@ TINY: dict[str, dict[str, Any]] = {
     "cut": {**NETWORKS, "projection": 8},
     "cyclegan": {**NETWORKS, "loss": {"identity": 5.0}},
     "fastcut": {**NETWORKS, "projection": 8},
+    "uvcgan": {
+        "filters": 4,
+        "levels": 2,
+        "transformer": {"features": 8, "heads": 2, "blocks": 1},
+        "discriminator": {"filters": 4, "layers": 1},
+    },
     "feature_gan": {**NETWORKS, "features": "hed"},
     "pix2pix": {"filters": 4, "discriminator": NETWORKS["discriminator"]},
     "simgan": NETWORKS,

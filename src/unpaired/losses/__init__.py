@@ -1,6 +1,11 @@
 """The losses, each a small function that reads like its equation; all compute in float32."""
 
-from unpaired.losses.adversarial import ADVERSARIAL, Adversarial, gradient_penalty
+from unpaired.losses.adversarial import (
+    ADVERSARIAL,
+    Adversarial,
+    gradient_penalty,
+    zero_centred_penalty,
+)
 from unpaired.losses.contrastive import patch_nce
 from unpaired.losses.distance import l1
 from unpaired.losses.style import content_loss, gram, style_loss
@@ -14,4 +19,5 @@ __all__ = [
     "l1",
     "patch_nce",
     "style_loss",
+    "zero_centred_penalty",
 ]

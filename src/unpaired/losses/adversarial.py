@@ -73,20 +73,38 @@ def wasserstein(penalty_weight: float = 10.0) -> Adversarial:
 
 
 def gradient_penalty(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """E[(|grad D(z)|_2 - 1)^2] at points z between real and fake images, one per image.
+    """E[(|grad D(z)|_2 - 1)^2] at points z between real and fake images (Gulrajani et al. 2017).
 
     D(z) is the sum of the scores of an image's patches here, as in CycleGAN's released code.
 
-    Args: real, fake: (N, C, H, W). The points are drawn from torch's global generator, and D runs
-    in float32 even inside autocast: a slope of half precision would be too rough to push to 1.
+    Args: real, fake: (N, C, H, W).
+    """
+    return (_slopes(D, real, fake, torch.sum) - 1).square().mean()
+
+
+def zero_centred_penalty(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """E[|grad D(z)|_2^2] at points z between real and fake images (UVCGANv2, sec. 3.3).
+
+    D(z) is the mean of the scores of an image's patches.
+
+    Args: real, fake: (N, C, H, W).
+    """
+    return _slopes(D, real, fake, torch.mean).square().mean()
+
+
+def _slopes(D: nn.Module, real: Tensor, fake: Tensor, pool: Callable[..., Tensor]) -> Tensor:
+    """(N,): the length of D's gradient at one point between each real and fake image.
+
+    The points are drawn from torch's global generator, and D runs in float32 even inside autocast:
+    a slope of half precision would be too rough to push anywhere.
     """
     real, fake = real.detach().float(), fake.detach().float()
     share = torch.rand(len(real), 1, 1, 1, device=real.device)
     between = (share * real + (1 - share) * fake).requires_grad_(True)
     with _no_autocast(real.device.type):
-        scores = D(between).sum()
+        scores = pool(D(between), dim=(1, 2, 3)).sum()
         (slope,) = torch.autograd.grad(scores, between, create_graph=True)
-    return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+    return slope.flatten(1).norm(dim=1)
 
 
 def _no_autocast(device: str) -> AbstractContextManager[None]:

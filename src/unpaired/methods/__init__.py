@@ -8,9 +8,11 @@ from unpaired.methods.cyclegan import CycleGAN
 from unpaired.methods.feature_gan import FeatureGAN
 from unpaired.methods.pix2pix import Pix2Pix
 from unpaired.methods.simgan import SimGAN
+from unpaired.methods.uvcgan import UVCGAN
 
 METHODS: dict[str, type[Method]] = {
     "cyclegan": CycleGAN,
+    "uvcgan": UVCGAN,
     "bigan": BiGAN,
     "cogan": CoGAN,
     "cut": CUT,
@@ -23,6 +25,7 @@ METHODS: dict[str, type[Method]] = {
 __all__ = [
     "CUT",
     "METHODS",
+    "UVCGAN",
     "BiGAN",
     "CoGAN",
     "CycleGAN",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import cast
+from typing import ClassVar, cast
 
 from torch import Tensor, nn
 
@@ -85,7 +85,7 @@ class CycleGAN(Method):
 
     name = "cyclegan"
     title = "CycleGAN"
-    Config = CycleGANConfig
+    Config: ClassVar[type] = CycleGANConfig
     players = ("generators", "discriminators")
     directions = ("x2y", "y2x")
     remembered = ("fake_y", "fake_x")
