@@ -13,7 +13,7 @@ from unpaired.networks import (
     build_discriminator,
     build_generator,
 )
-from unpaired.networks.blocks import InstanceNorm, forget_statistics
+from unpaired.networks.blocks import InstanceNorm
 from unpaired.networks.init import initialise
 from unpaired.networks.patchgan import PatchGAN
 from unpaired.networks.resnet import ResNetGenerator
@@ -138,17 +138,6 @@ def test_a_unet_refuses_what_only_a_resnet_has(setting, flag):
     with pytest.raises(UserError, match=f"{flag} means nothing to a unet"):
         GeneratorConfig(kind="unet", **setting)
     GeneratorConfig(kind="resnet", **setting)
-
-
-def test_without_statistics_a_batch_norm_sees_what_is_at_hand_in_evaluation_too():
-    network = UNetGenerator(3, 3, filters=2, depth=4, norm="batch")
-    torch.manual_seed(0)
-    x = torch.rand(4, 3, 16, 16)
-    assert not torch.allclose(network.train()(x), network.eval()(x))
-    assert forget_statistics(network)
-    torch.testing.assert_close(network.train()(x), network.eval()(x))
-    assert not any("running" in name for name in network.state_dict())
-    assert not forget_statistics(UNetGenerator(3, 3, filters=2, depth=4))
 
 
 def test_dropout_is_alive_in_training_and_silent_in_evaluation():

@@ -14,7 +14,7 @@ from unpaired.methods.base import Batch, Direction, Losses, Method
 from unpaired.methods.discriminator import discriminator_losses
 from unpaired.methods.settings import AdversarialName, NetworkSettings, check_weights
 from unpaired.networks import DiscriminatorConfig, GeneratorConfig
-from unpaired.networks.blocks import Norm, forget_statistics
+from unpaired.networks.blocks import Norm
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class UNetConfig(GeneratorConfig):
     """Settings of a generator; the defaults are the U-Net of pix2pix (appendix 6.1.1)."""
 
     kind: Literal["resnet", "unet"] = "unet"
-    norm: Norm = "batch"
+    norm: Norm = "instance-affine"
+    """The paper's batch norm in its batches of one, in training and translation (sec. 3.3)."""
     dropout: bool = True
     """The noise z of the paper; off when translating."""
 
@@ -91,8 +92,6 @@ class Pix2Pix(Method):
         self.G = settings.make_generator(channels_x, channels_y, size)
         self.D = settings.make_discriminator(channels_x + channels_y)
         self.adversarial = ADVERSARIAL[settings.loss.adversarial]
-        self.one_by_one = forget_statistics(self.G)  # sec. 3.3
-        forget_statistics(self.D)
 
     def networks(self, player: str) -> list[nn.Module]:
         return {"generator": [self.G], "discriminator": [self.D]}[player]
@@ -117,9 +116,6 @@ class Pix2Pix(Method):
         return discriminator_losses(self.adversarial, "D", D, torch.cat([x, y], 1), fake)
 
     def translate(self, images: Tensor, direction: Direction) -> Tensor:  # noqa: ARG002
-        """G(x); batch norm takes the statistics of each image alone (sec. 3.3, batches of one)."""
-        if self.one_by_one:
-            return torch.cat([self.G(image) for image in torch.split(images, 1)])
         return self.G(images)
 
     @property

@@ -66,18 +66,6 @@ def make_norm(kind: Norm, channels: int) -> list[nn.Module]:
     return [InstanceNorm(channels, affine=kind == "instance-affine")]
 
 
-def forget_statistics(network: nn.Module) -> bool:
-    """Let batch norms use the images at hand in evaluation too, and keep no running statistics.
-
-    Returns: whether there are any, so that images given together change each other.
-    """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.track_running_stats = False
-        norm.running_mean = norm.running_var = norm.num_batches_tracked = None
-    return bool(norms)
-
-
 def has_bias(kind: Norm) -> bool:
     """Whether a convolution before the norm has a bias, as in the authors' code."""
     return kind != "batch"
