@@ -79,6 +79,22 @@ PRESETS: dict[str, Preset] = {
             "simgan": PAINTER,
         },
     ),
+    "uvcgan2": Preset(
+        about="UVCGANv2 as its paper trains on AFHQ: 256 pixels, a million steps of batch 1, rate "
+        "1e-4 held constant, averaged weights, no history. Not run here.",
+        changes={
+            "size": 256,
+            "images.load": 256,
+            "batch": 1,
+            "steps": 1_000_000,
+            "ema": 0.9999,
+            "history": 0,
+            "optimizer.lr": 1e-4,
+            "optimizer.beta2": 0.99,
+            "schedule.kind": "constant",
+        },
+        settings={"uvcgan": {}},
+    ),
     "cycle-alone": Preset(
         about="ablation of Zhu et al. 2017, Table 4: no adversarial term.",
         settings={"cyclegan": {"loss.gan": 0.0}},
