@@ -11,6 +11,7 @@ import pytest
 from tests.training.runs import tiny_config, write_dataset
 from unpaired.data.decode import UnreadableImage
 from unpaired.data.domains import open_dataset
+from unpaired.data.order import spread
 from unpaired.demo import write_translations
 from unpaired.errors import UserError
 from unpaired.evaluation import report
@@ -18,7 +19,7 @@ from unpaired.evaluation.distances import Estimate, validation_score
 from unpaired.evaluation.features import Features, Pictures, as_rgb
 from unpaired.evaluation.figures import INK, loss_curves, mosaic
 from unpaired.evaluation.report import figure, resume_command, verdict, write_report
-from unpaired.evaluation.scores import Score, spread
+from unpaired.evaluation.scores import Score
 from unpaired.training.config import read_yaml
 from unpaired.training.run import train
 

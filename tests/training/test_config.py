@@ -7,6 +7,7 @@ import yaml
 
 from tests.training.runs import tiny_config
 from unpaired.errors import UserError
+from unpaired.methods import METHODS
 from unpaired.methods.cyclegan import CycleGANConfig, CycleLoss
 from unpaired.training.config import (
     TrainConfig,
@@ -42,9 +43,12 @@ def test_preset_paper_changes_only_what_is_not_the_papers_already():
     assert config == plain
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_applies_and_survives_yaml(name, tmp_path):
-    config = apply_preset(TrainConfig(settings=CycleGANConfig()), name)
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [(name, method) for name, p in PRESETS.items() for method in p.settings or ["cyclegan"]],
+)
+def test_every_preset_applies_and_survives_yaml(name, method, tmp_path):
+    config = apply_preset(TrainConfig(settings=METHODS[method].Config(), method=method), name)
     write_yaml(config, tmp_path / "config.yaml")
     assert read_yaml(tmp_path / "config.yaml") == config
     assert config.preset == name

@@ -26,3 +26,9 @@ def chance(seed: int, domain: str, epoch: int, index: int) -> np.random.Generato
 def _permutation(seed: int, domain: str, epoch: int, round_: int, count: int) -> NDArray[np.int64]:
     rng = np.random.default_rng([seed, zlib.crc32(f"order {domain}".encode()), epoch, round_])
     return rng.permutation(count)
+
+
+def spread(count: int, wanted: int) -> list[int]:
+    """At most `wanted` of `count` indices, evenly spread: chosen by no one."""
+    wanted = min(count, wanted)
+    return [i * count // wanted for i in range(wanted)]

@@ -16,11 +16,12 @@ import numpy as np
 from unpaired import __version__
 from unpaired.data.decode import Pixels
 from unpaired.data.domains import SWAPPED, DataSet, open_dataset
+from unpaired.data.order import spread
 from unpaired.errors import UserError
 from unpaired.evaluation.distances import Estimate
 from unpaired.evaluation.features import EfficientNetLite0, FeatureNet, as_rgb
 from unpaired.evaluation.figures import data_uri, loss_curves, mosaic, sample_stages
-from unpaired.evaluation.scores import LIMIT, Evaluation, Score, Side, evaluate, spread
+from unpaired.evaluation.scores import LIMIT, Evaluation, Score, Side, evaluate
 from unpaired.methods import METHODS
 from unpaired.methods.base import Direction
 from unpaired.training.checkpoint import find_checkpoint, read_images

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from unpaired.data.decode import Pixels, UnreadableImage, with_channels, with_dtype
 from unpaired.data.domains import DataSet, Domain
 from unpaired.data.images import DomainName, ImageConfig, prepare_fixed
+from unpaired.data.order import spread
 from unpaired.evaluation.baselines import ColourTransform
 from unpaired.evaluation.distances import Estimate, kid_estimate
 from unpaired.evaluation.features import FeatureNet, as_rgb
@@ -156,12 +157,6 @@ def evaluate(
             )
         )
     return Evaluation(f"KID-{features.name}", held_out, tuple(sides))
-
-
-def spread(count: int, wanted: int) -> list[int]:
-    """At most `wanted` of `count` indices, evenly spread: chosen by no one."""
-    wanted = min(count, wanted)
-    return [i * count // wanted for i in range(wanted)]
 
 
 def _views(

@@ -230,6 +230,20 @@ def differences(a: Any, b: Any, prefix: str = "") -> list[str]:
     return found
 
 
+def refuse_changes(saved: TrainConfig[Any], asked: TrainConfig[Any]) -> None:
+    """Refuse what can't change between the sessions of a run.
+
+    Raises: UserError that names the option.
+    """
+    changed = [name for name in differences(saved, asked) if name not in CHANGEABLE_ON_RESUME]
+    if changed:
+        flag = changed[0].removeprefix("settings.").replace("_", "-")
+        raise UserError(
+            f"--{flag} differs from the run that --resume would continue; drop it, or start a new "
+            "run with another --out"
+        )
+
+
 def write_yaml(config: TrainConfig[Any], path: Path) -> None:
     """Write `config` so that `read_yaml` gives it back."""
     path.write_text(yaml.safe_dump(to_dict(config), sort_keys=False), encoding="utf-8")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import torch
@@ -19,8 +17,9 @@ from torch import Tensor
 
 from unpaired.data.batches import Batches
 from unpaired.data.domains import DataSet, Domain, open_dataset
+from unpaired.data.order import spread
 from unpaired.errors import UserError
-from unpaired.methods import METHODS, Method
+from unpaired.methods import METHODS
 from unpaired.methods.base import Direction
 from unpaired.training.checkpoint import (
     Card,
@@ -31,20 +30,22 @@ from unpaired.training.checkpoint import (
     save_checkpoint,
 )
 from unpaired.training.config import (
-    CHANGEABLE_ON_RESUME,
     TrainConfig,
-    differences,
     read_yaml,
+    refuse_changes,
     to_dict,
     write_yaml,
 )
+from unpaired.training.folder import folder_errors, lock, may_continue
 from unpaired.training.interruption import Interrupted, Signals
+from unpaired.training.misfit import refuse_misfit
 from unpaired.training.precision import choose_device
 from unpaired.training.progress import Reporter, clock
-from unpaired.training.randomness import derived, seed_everything
+from unpaired.training.randomness import seed_everything
 from unpaired.training.samples import grid, sample_columns, write_grid
 from unpaired.training.tracking import Tracker, environment
 from unpaired.training.trainer import Trainer
+from unpaired.training.validation import hold_out
 
 Translate = Callable[[Tensor, Direction], Tensor]
 Score = Callable[[Translate, Tensor, Tensor], float]
@@ -79,13 +80,9 @@ def train(
         DivergedError: after `config.patience` steps in a row that were not finite.
     """
     out = Path(out)
-    continuing = (
-        resume and (out / "checkpoints").is_dir() and any((out / "checkpoints").glob("step_*"))
-    )
+    continuing = may_continue(out, resume)
     if continuing:
-        _refuse_changes(read_yaml(out / "config.yaml"), config)
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())) and not _only_setup(out, resume):
-        raise UserError(f'"{out}" is not empty; choose another --out, or continue it with --resume')
+        refuse_changes(read_yaml(out / "config.yaml"), config)
     if config.evaluate_every and score is None:
         raise UserError("--evaluate-every needs a score function; call unpaired.train, or drop it")
     device = choose_device(config.device)
@@ -102,7 +99,7 @@ def train(
     )
     accelerator = Accelerator(mixed_precision="no", cpu=device.type == "cpu")
     run = _Run(config, out, dataset, accelerator, score, Reporter(quiet))
-    with _folder_errors(out):
+    with folder_errors(out):
         try:
             run.open(continuing)
             run.loop()
@@ -129,8 +126,8 @@ class _Run:
         train_x, train_y = dataset.train_x, dataset.train_y
         held_x = held_y = None
         if config.evaluate_every:
-            train_x, held_x = _hold_out(train_x, config.seed, "x")
-            train_y, held_y = _hold_out(train_y, config.seed, "x" if self.paired else "y")
+            train_x, held_x = hold_out(train_x, config.seed, "x")
+            train_y, held_y = hold_out(train_y, config.seed, "x" if self.paired else "y")
         self.batches = self._batches(train_x, train_y)
         self.held = self._batches(held_x, held_y) if held_x and held_y else None
         shown_x, shown_y = dataset.test_x or dataset.train_x, dataset.test_y or dataset.train_y
@@ -150,7 +147,7 @@ class _Run:
         if self.prepared:
             reporter.say(self.prepared)
         channels = (dataset.train_x.channels, dataset.train_y.channels)
-        _refuse_misfit(method, channels, config.batch, config.size)
+        refuse_misfit(method, channels, config.batch, config.size)
         self.trainer = Trainer(method, config, accelerator)
         self.epoch_steps = max(1, self.batches.steps_per_epoch // config.accumulate)
         self.seconds = 0.0  # of training, over all sessions of this run
@@ -190,7 +187,7 @@ class _Run:
         """Make the folder, or take up its latest checkpoint."""
         if self.main:
             self.out.mkdir(parents=True, exist_ok=True)
-            if (held := _lock(self.out)) is not None:
+            if (held := lock(self.out)) is not None:
                 self.opened.callback(os.close, held)
         if continuing:
             card, state = read_state(find_checkpoint(self.out))
@@ -401,8 +398,8 @@ class _Run:
         """Write the grid of fixed images with the weights that will be used."""
         if not self.main or self.pictured == self.trainer.steps:
             return
-        x = self.shown.fixed("x", _spread(len(self.shown.x), SAMPLES)).to(self.trainer.device)
-        y = self.shown.fixed("y", _spread(len(self.shown.y), SAMPLES)).to(self.trainer.device)
+        x = self.shown.fixed("x", spread(len(self.shown.x), SAMPLES)).to(self.trainer.device)
+        y = self.shown.fixed("y", spread(len(self.shown.y), SAMPLES)).to(self.trainer.device)
         with self._translating():
             columns = sample_columns(self.trainer.method, x, y)
         write_grid(columns, self.out / "samples" / f"step_{self.trainer.steps:08d}.png")
@@ -424,91 +421,3 @@ class _Run:
         if self.best is None or self.last_score < self.best:
             self.checkpoint()
         self.last_score = None
-
-
-def _lock(out: Path) -> int | None:
-    """Hold the run folder until this process ends, however it ends.
-
-    Returns: the folder's descriptor; None where folders can't be locked (Windows, some networks).
-    Raises: UserError if another process holds it.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        return None
-    descriptor = os.open(out, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise UserError(
-            f'another process is training in "{out}"; wait for it, or give another --out'
-        ) from None
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-@contextlib.contextmanager
-def _folder_errors(out: Path) -> Iterator[None]:
-    """A full or read-only disk is the user's to mend: one line."""
-    try:
-        yield
-    except OSError as error:
-        if error.strerror is None:
-            raise
-        where = error.filename or out
-        raise UserError(
-            f'cannot write "{where}": {error.strerror.lower()}; make room or mend the folder, then '
-            f"continue with: unpaired train --out {quote(str(out))} --resume"
-        ) from None
-
-
-def _only_setup(out: Path, resume: bool) -> bool:
-    """A run that was stopped before its first checkpoint starts anew under --resume."""
-    return resume and (out / "config.yaml").is_file()
-
-
-def _refuse_changes(saved: TrainConfig[Any], asked: TrainConfig[Any]) -> None:
-    changed = [name for name in differences(saved, asked) if name not in CHANGEABLE_ON_RESUME]
-    if changed:
-        flag = changed[0].removeprefix("settings.").replace("_", "-")
-        raise UserError(
-            f"--{flag} differs from the run that --resume would continue; drop it, or start a new "
-            "run with another --out"
-        )
-
-
-def _refuse_misfit(method: Method, channels: tuple[int, int], batch: int, size: int) -> None:
-    """Try the losses on tensors without content: a network may be too deep for the crop."""
-    shadow = copy.deepcopy(method).to("meta")
-    x, y = (torch.zeros(batch, c, size, size, device="meta") for c in channels)
-    try:
-        made = shadow.generate({"x": x, "y": y})
-        for player in method.players:
-            shadow.losses(player, {"x": x, "y": y}, made)
-    except (RuntimeError, ValueError) as error:
-        detail = str(error).splitlines()[0]
-        raise UserError(
-            f"--size is {size}, too small for these networks ({detail}); give a larger --size, or "
-            "fewer --discriminator.layers or --generator.downsamplings"
-        ) from None
-
-
-def _hold_out(domain: Domain, seed: int, name: str) -> tuple[Domain, Domain]:
-    """(the rest, a tenth of the images, at most 200): the validation share, by the run's seed."""
-    order = derived(seed, f"validation {name}").permutation(len(domain.names))
-    count = min(200, len(order) // 10)
-    if count < 2:
-        raise UserError(
-            f"--evaluate-every holds a tenth of the images out, but domain {name.upper()} has only "
-            f"{len(order)}; give 20 or more, or drop it"
-        )
-    return domain.subset(sorted(order[count:])), domain.subset(sorted(order[:count]))
-
-
-def _spread(count: int, wanted: int) -> list[int]:
-    """`wanted` indices spread evenly over `count`, fewer if there are fewer."""
-    wanted = min(count, wanted)
-    return [i * count // wanted for i in range(wanted)]

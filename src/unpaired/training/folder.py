@@ -1,0 +1,65 @@
+"""The run folder: who may write into it, and what to say when nobody can."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from shlex import quote
+
+from unpaired.errors import UserError
+
+
+def may_continue(out: Path, resume: bool) -> bool:
+    """Whether there is a checkpoint to continue from; False: the run starts anew.
+
+    A run that was stopped before its first checkpoint starts anew under `resume`.
+
+    Raises: UserError if `out` is taken by something else.
+    """
+    if resume and (out / "checkpoints").is_dir() and any((out / "checkpoints").glob("step_*")):
+        return True
+    taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    if taken and not (resume and (out / "config.yaml").is_file()):
+        raise UserError(f'"{out}" is not empty; choose another --out, or continue it with --resume')
+    return False
+
+
+def lock(out: Path) -> int | None:
+    """Hold the run folder until this process ends, however it ends.
+
+    Returns: the folder's descriptor; None where folders can't be locked (Windows, some networks).
+    Raises: UserError if another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    descriptor = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UserError(
+            f'another process is training in "{out}"; wait for it, or give another --out'
+        ) from None
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@contextlib.contextmanager
+def folder_errors(out: Path) -> Iterator[None]:
+    """A full or read-only disk is the user's to mend: one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        where = error.filename or out
+        raise UserError(
+            f'cannot write "{where}": {error.strerror.lower()}; make room or mend the folder, then '
+            f"continue with: unpaired train --out {quote(str(out))} --resume"
+        ) from None
