@@ -18,7 +18,7 @@ from unpaired.evaluation import report
 from unpaired.evaluation.distances import Estimate, validation_score
 from unpaired.evaluation.features import Features, Pictures, as_rgb
 from unpaired.evaluation.figures import INK, loss_curves, mosaic
-from unpaired.evaluation.report import figure, resume_command, verdict, write_report
+from unpaired.evaluation.report import domain_names, figure, resume_command, verdict, write_report
 from unpaired.evaluation.scores import Score
 from unpaired.training.config import read_yaml
 from unpaired.training.run import train
@@ -222,3 +222,8 @@ def test_a_pair_of_which_one_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     assert errors[0] is not None
     assert errors[1] is not None
     np.testing.assert_allclose(errors[0], errors[1][[0, 1, 3, 4]])
+
+
+def test_the_views_of_a_swapped_set_are_called_by_their_new_places():
+    assert domain_names("worldtiles:map-aerial") == {"x": "map", "y": "aerial"}
+    assert domain_names("worldtiles:map-aerial, swapped") == {"x": "aerial", "y": "map"}
