@@ -6,6 +6,7 @@ import torch
 
 from tests.methods.tiny import losses_of, own_parameters, tiny_batch, tiny_method
 from tests.training.runs import write_dataset
+from tests.training.test_resume import assert_same_state
 from tests.translation.fakes import card, noise, save
 from unpaired.errors import UserError
 from unpaired.methods.cogan import CoGANConfig, SearchConfig
@@ -87,11 +88,13 @@ def test_each_term_moves_the_trunk_and_its_own_head_or_stem():
             assert moved == {tied, f"{own}_{domain}"}
 
 
-def test_ties_hold_after_50_steps_and_after_a_resume(tmp_path):
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_ties_hold_after_50_steps_and_after_a_resume(norm, tmp_path):
     """One tensor renders for both domains, and a checkpoint holds it once."""
     data, out = write_dataset(tmp_path / "data"), tmp_path / "run"
     tree = {"method": "cogan", "data": str(data), "size": 16, "batch": 2, "ema": 0.9}
-    tree |= {"settings": {"filters": 2, "latent": 4, "search": {"steps": 1}}, "precision": "fp32"}
+    settings = {"filters": 2, "latent": 4, "norm": norm, "search": {"steps": 1}}
+    tree |= {"settings": settings, "precision": "fp32"}
     train(from_dict({**tree, "steps": 50}), out, quiet=True)
     before = read_state(find_checkpoint(out))[1].tensors
     train(from_dict({**tree, "steps": 60}), out, resume=True, quiet=True)
@@ -255,3 +258,15 @@ def test_files_larger_than_the_training_size_are_reported_and_the_rest_is_transl
     assert place.name == "large.png"
     assert reason.endswith("larger than 16 x 16; scale or crop it first")
     assert "\n" not in reason
+
+
+def test_with_batch_norm_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
+    """Running statistics are part of what a latent is searched with."""
+    data = write_dataset(tmp_path / "data")
+    tree = {"method": "cogan", "data": str(data), "size": 16, "batch": 2, "ema": 0.9}
+    tree |= {"settings": {"filters": 2, "latent": 4, "norm": "batch", "search": {"steps": 1}}}
+    tree |= {"schedule": {"kind": "constant"}}
+    for out, ends in (("whole", [6]), ("parted", [3, 6])):
+        for steps in ends:
+            train(from_dict({**tree, "steps": steps}), tmp_path / out, resume=True, quiet=True)
+    assert_same_state(*(find_checkpoint(tmp_path / out) for out in ("whole", "parted")))

@@ -62,7 +62,7 @@ PRESETS: dict[str, Preset] = {
         settings={
             "cyclegan": {**PAINTER, "loss.cycle": 5.0},
             "bigan": PAINTER,
-            "cogan": {"filters": 16, "upsample": "resize", "search.starts": 1},
+            "cogan": {"filters": 16, "norm": "batch", "upsample": "resize", "search.starts": 1},
             "cut": PAINTER,
             "fastcut": PAINTER,
             "uvcgan": {
