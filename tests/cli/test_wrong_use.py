@@ -188,6 +188,15 @@ def test_too_little_memory_is_one_line(place, monkeypatch, capsys):
     assert "--batch" in said
 
 
+def test_the_doctor_says_so_when_torch_is_missing(place, monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "unpaired.doctor", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert run(["doctor"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "torch" in said
+
+
 def test_no_permission_is_one_line(place, monkeypatch, capsys):
     """As root no permission is refused, so the refusal is played."""
 

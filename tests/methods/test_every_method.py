@@ -83,7 +83,7 @@ def test_fifty_steps_of_each_player_lower_the_loss_it_minimises(name):
             total.backward()
             optimizer.step()
             totals.append(total.item())
-        assert totals[-1] < totals[0] - 0.02 * abs(totals[0]), f"{player}: {totals[::10]}"
+        assert totals[-1] < totals[0] - 0.05 * abs(totals[0]), f"{player}: {totals[::10]}"
 
 
 @every_method

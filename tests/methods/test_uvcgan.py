@@ -6,6 +6,7 @@ import torch
 
 from tests.methods.tiny import SIZE, losses_of, tiny_batch, tiny_method
 from unpaired.errors import UserError
+from unpaired.losses import zero_centred_penalty
 from unpaired.methods.uvcgan import TransformerConfig, UVCGANConfig, UVCGANLoss
 
 
@@ -48,8 +49,6 @@ def test_losses_equal_the_equations_written_out():
 
 def test_the_penalty_is_the_squared_slope_of_the_mean_score_by_finite_differences():
     """At the points that the penalty draws, along a random direction and on the whole."""
-    from unpaired.losses import zero_centred_penalty
-
     torch.manual_seed(0)
     D = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Softplus(), torch.nn.Conv2d(4, 1, 3))
     D = D.double()
@@ -69,6 +68,33 @@ def test_the_penalty_is_the_squared_slope_of_the_mean_score_by_finite_difference
     torch.manual_seed(7)
     found = zero_centred_penalty(D.float(), real, fake)
     assert found.item() == pytest.approx(torch.stack(slopes).mean().item(), rel=1e-4)
+
+
+def test_the_penalty_is_added_with_its_weight():
+    for weight in (1.0, 3.0):
+        method, batch = settled(loss={"penalty": weight})
+        made = {k: v.detach() for k, v in method.generate(batch).items()}
+        torch.manual_seed(5)
+        found = method.losses("discriminators", batch, made)
+        torch.manual_seed(5)
+        for side in ("x", "y"):
+            D = {"x": method.D_X, "y": method.D_Y}[side]
+            expected = weight * zero_centred_penalty(D, batch[side], made[f"fake_{side}"])
+            got = found[f"D_{side.upper()}_penalty"]
+            assert got.item() == pytest.approx(expected.item(), rel=1e-5)
+            assert got > 0
+
+
+def test_the_default_weights_are_the_authors_in_our_range():
+    """Theirs, over [0, 1]: cycle 5, identity half of it, penalty 1."""
+    loss = UVCGANConfig().loss
+    assert (loss.gan, loss.cycle, loss.identity, loss.penalty) == (1.0, 5 / 2, 5 / 4, 1 * 4)
+
+
+def test_two_gradient_penalties_at_once_are_refused():
+    with pytest.raises(UserError, match=r"--loss\.penalty 0"):
+        UVCGANLoss(adversarial="wgan-gp")
+    UVCGANLoss(adversarial="wgan-gp", penalty=0.0)
 
 
 def test_the_penalty_moves_the_discriminators_alone():

@@ -105,6 +105,8 @@ def test_resumed_run_equals_uninterrupted_run_after_sigkill_in_the_middle_of_an_
     assert read_state(find_checkpoint(run))[0].step == 4
     assert start(config, run, resume=True).wait(60) == 0
     assert_same_state(find_checkpoint(run), find_checkpoint(undisturbed))
+    sessions = json.loads((run / "environment.json").read_text())
+    assert [facts["step"] for facts in sessions] == [0, 4]  # where each session began
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 13))
 

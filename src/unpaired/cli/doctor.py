@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unpaired.cli.outputs import check_writable
+from unpaired.errors import UserError
 from unpaired.options import parse
 
 
@@ -24,7 +25,13 @@ class DoctorOptions:
 def run(arguments: list[str]) -> int:
     """`unpaired doctor`."""
     options = parse(DoctorOptions, arguments, "unpaired doctor")
-    from unpaired.doctor import examine
+    try:
+        from unpaired.doctor import examine
+    except ImportError as error:
+        raise UserError(
+            f"a part that everything needs can't be loaded ({error}); install it again with: "
+            "pip install --force-reinstall unpaired"
+        ) from None
 
     findings = examine()
     for topic, facts in findings.items():

@@ -27,7 +27,7 @@ from unpaired.methods.base import Direction
 from unpaired.training.checkpoint import find_checkpoint, read_images
 from unpaired.training.config import TrainConfig, read_yaml
 from unpaired.training.progress import clock
-from unpaired.training.tracking import read_metrics
+from unpaired.training.tracking import last_session, read_metrics
 from unpaired.translation.translator import Translator
 
 TYPICAL, WORST = 8, 4  # rows of the sample grids
@@ -118,7 +118,7 @@ def gather_facts(
 ) -> Facts:
     """Read what a run says of itself; what is not there is left out of the page."""
     card = translator.card
-    environment = _read_json(run / "environment.json")
+    environment = last_session(run)
     so_far = _read_json(checkpoint / "state.json").get("run", {})
     versions = environment.get("versions", {})
     machine = [environment.get("platform"), _times(environment.get("threads"), "thread")]

@@ -83,7 +83,7 @@ def gradient_penalty(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def zero_centred_penalty(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """E[|grad D(z)|_2^2] at points z between real and fake images (UVCGANv2, sec. 3.3).
+    """E[|grad D(z)|_2^2] at points z between real and fake images (UVCGANv2).
 
     D(z) is the mean of the scores of an image's patches.
 

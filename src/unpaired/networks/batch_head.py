@@ -10,10 +10,10 @@ from unpaired.networks.patchgan import PatchGAN
 
 
 class BatchHeadDiscriminator(nn.Module):
-    """PatchGAN's convolutions under spectral norm, and a head that sees the batch's statistics.
+    """PatchGAN's convolutions under spectral norm, and a free head that sees batch statistics.
 
     The head's batch norm takes mean and variance over the images it is given at once, so that a
-    generator whose images are all alike is found out (Torbunov et al. 2023, sec. 3.2). With one
+    generator whose images are all alike is found out (Torbunov et al. 2023). With one
     image at a time it is an instance norm. No statistics are kept.
 
     Args: filters, layers: as `PatchGAN`.
@@ -32,7 +32,7 @@ class BatchHeadDiscriminator(nn.Module):
             nn.Conv2d(width, 1, 3, padding=1),
         )
         initialise(self, "normal", 0.02)
-        for module in list(self.modules()):
+        for module in list(self.body):
             if isinstance(module, nn.Conv2d):
                 spectral_norm(module)
 

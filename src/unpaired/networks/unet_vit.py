@@ -10,7 +10,7 @@ from unpaired.networks.init import initialise
 
 
 class UNetViT(nn.Module):
-    """UNet, pixel-wise vision transformer, style modulation (Torbunov et al. 2023, sec. 3.1).
+    """UNet, pixel-wise vision transformer, style modulation (Torbunov et al. 2023).
 
     The encoder halves the image `levels` times. Every pixel of its last map is a token of the
     transformer, beside one learned token that leaves it as the image's style. The decoder's
@@ -46,7 +46,11 @@ class UNetViT(nn.Module):
         )
         self.output = nn.Conv2d(filters, out_channels, 1)
         self.multiple = 2**levels
-        initialise(self, "normal", 0.02)
+        # without norms N(0, 0.02) would let the picture die out on the way down, by 10^-6 in four
+        # levels; the paper trains its generators to paint in masked pictures first
+        initialise(self, "kaiming")
+        with torch.no_grad():
+            self.output.weight.mul_(0.3)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in, H, W) in [-1, 1] -> (N, out, H, W) in [-1, 1]."""

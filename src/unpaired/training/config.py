@@ -245,8 +245,10 @@ def refuse_changes(saved: TrainConfig[Any], asked: TrainConfig[Any]) -> None:
 
 
 def write_yaml(config: TrainConfig[Any], path: Path) -> None:
-    """Write `config` so that `read_yaml` gives it back."""
-    path.write_text(yaml.safe_dump(to_dict(config), sort_keys=False), encoding="utf-8")
+    """Write `config` so that `read_yaml` gives it back; whole or not at all."""
+    fresh = path.with_name(f".{path.name}.part")
+    fresh.write_text(yaml.safe_dump(to_dict(config), sort_keys=False), encoding="utf-8")
+    fresh.replace(path)
 
 
 def read_yaml(path: Path) -> TrainConfig[Any]:

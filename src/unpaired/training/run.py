@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections import deque
@@ -43,7 +42,7 @@ from unpaired.training.precision import choose_device
 from unpaired.training.progress import Reporter, clock
 from unpaired.training.randomness import seed_everything
 from unpaired.training.samples import grid, sample_columns, write_grid
-from unpaired.training.tracking import Tracker, environment
+from unpaired.training.tracking import Tracker, environment, note_session
 from unpaired.training.trainer import Trainer
 from unpaired.training.validation import hold_out
 
@@ -210,9 +209,7 @@ class _Run:
         if self.main:
             write_yaml(self.config, self.out / "config.yaml")
             facts = environment(self.trainer.device, self.trainer.dtype)
-            (self.out / "environment.json").write_text(
-                json.dumps(facts, indent=1), encoding="utf-8"
-            )
+            note_session(self.out, {**facts, "step": self.trainer.steps, "loaded": self.prepared})
             for name, reason in self.dataset.skipped:
                 self._on_skip(name, reason)
             self.tracker = Tracker(self.out, self.trainer.steps)

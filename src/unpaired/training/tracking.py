@@ -66,6 +66,30 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
 
 
+def note_session(run: Path, facts: dict[str, Any]) -> None:
+    """Append the facts of a session to environment.json, a list with one entry per session."""
+    path = run / "environment.json"
+    try:
+        sessions = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        sessions = []
+    if not isinstance(sessions, list):  # a single session's facts, as 0.1 wrote them at first
+        sessions = [sessions]
+    fresh = path.with_name(f".{path.name}.part")
+    fresh.write_text(json.dumps([*sessions, facts], indent=1), encoding="utf-8")
+    fresh.replace(path)
+
+
+def last_session(run: Path) -> dict[str, Any]:
+    """What `note_session` wrote last; empty if there is nothing readable."""
+    try:
+        sessions = json.loads((run / "environment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    facts: dict[str, Any] = sessions[-1] if isinstance(sessions, list) and sessions else sessions
+    return facts if isinstance(facts, dict) else {}
+
+
 def environment(device: torch.device, dtype: torch.dtype | None) -> dict[str, Any]:
     """Versions, machine, device and precision, for environment.json."""
     packages = ("unpaired", "torch", "accelerate", "safetensors", "numpy", "Pillow")
