@@ -105,3 +105,13 @@ def test_losses_can_be_tried_out_without_numbers(name):
 def test_l1_is_the_mean_over_all_elements():
     a, b = RNG.normal(size=(2, 3, 4, 4)), RNG.normal(size=(2, 3, 4, 4))
     assert l1(torch.tensor(a), torch.tensor(b)).item() == pytest.approx(np.abs(a - b).mean())
+
+
+def test_wgan_gp_weights_its_penalty_by_ten():
+    torch.manual_seed(0)
+    critic, (real, fake) = nn.Conv2d(3, 1, 3), torch.rand(2, 2, 3, 8, 8)
+    torch.manual_seed(1)
+    plain = gradient_penalty(critic, real, fake)
+    torch.manual_seed(1)
+    weighted = ADVERSARIAL["wgan-gp"].penalty(critic, real, fake)
+    assert weighted.item() == pytest.approx(10 * plain.item(), rel=1e-6)

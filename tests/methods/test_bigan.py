@@ -49,6 +49,19 @@ def test_losses_equal_the_game_as_written_in_its_logarithmic_form():
     assert {k: v.item() for k, v in found.items()} == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["hinge", "wgan-gp"])
+def test_with_critics_each_generator_pushes_its_pairs_scores_to_the_other_side(kind):
+    """G lowers D(x, G(x)), F raises D(F(y), y), by as much as they can."""
+    method, batch = tiny_method("bigan", loss={"adversarial": kind}), tiny_batch()
+    pair_x, pair_y = pairs_of(method, batch)
+    with torch.no_grad():
+        expected = {"gan_G": method.D(pair_x).mean(), "gan_F": -method.D(pair_y).mean()}
+    found = losses_of(method, "generators", batch)
+    assert {k: v.item() for k, v in found.items()} == pytest.approx(
+        {k: v.item() for k, v in expected.items()}, rel=1e-5, abs=1e-7
+    )
+
+
 def test_each_term_moves_its_own_generator():
     method, batch = tiny_method("bigan"), tiny_batch()
     losses = losses_of(method, "generators", batch)

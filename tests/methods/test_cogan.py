@@ -9,7 +9,7 @@ from tests.training.runs import write_dataset
 from tests.training.test_resume import assert_same_state
 from tests.translation.fakes import card, noise, save
 from unpaired.errors import UserError
-from unpaired.methods.cogan import CoGANConfig, SearchConfig
+from unpaired.methods.cogan import CoGAN, CoGANConfig, SearchConfig, squared_distance
 from unpaired.training.checkpoint import find_checkpoint, read_state
 from unpaired.training.config import from_dict
 from unpaired.training.run import train
@@ -270,3 +270,10 @@ def test_with_batch_norm_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
         for steps in ends:
             train(from_dict({**tree, "steps": steps}), tmp_path / out, resume=True, quiet=True)
     assert_same_state(*(find_checkpoint(tmp_path / out) for out in ("whole", "parted")))
+
+
+def test_the_search_measures_squared_distances_and_fakes_of_both_domains_are_remembered():
+    rendered = torch.tensor([[1.0, -2.0], [4.0, 2.0]]).view(2, 2, 1, 1)
+    image = torch.tensor([4.0, 2.0])
+    assert squared_distance(rendered, image.view(2, 1, 1)).tolist() == [3.0**2 + 4.0**2, 0.0]
+    assert set(CoGAN.remembered) == {"fake_x", "fake_y"}

@@ -143,6 +143,14 @@ def test_fastcut_is_cut_with_its_weights_and_flips():
     assert losses_of(method, "generator", batch).keys() == {"gan_G", "nce_x"}
 
 
+def test_cut_is_the_papers_by_default():
+    """Eq. 5 with both weights 1, 256 patches, temperature 0.07, no history."""
+    loss = NCELoss()
+    assert (loss.gan, loss.nce_x, loss.nce_y, loss.flip) == (1.0, 1.0, 1.0, False)
+    assert (loss.patches, loss.temperature) == (256, 0.07)
+    assert tiny_method("cut").remembered == tiny_method("fastcut").remembered == ()
+
+
 def test_a_mirrored_image_is_translated_mirrored_and_compared_place_by_place():
     """With features mirrored back, the loss sees each patch beside its own input patch."""
     method, batch = tiny_method("fastcut", loss={"nce_y": 0.0, "flip": True, "patches": 5}), {}

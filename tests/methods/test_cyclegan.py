@@ -8,6 +8,8 @@ from unpaired.errors import UserError
 from unpaired.methods import CycleGAN
 from unpaired.methods.cyclegan import CycleGANConfig, CycleLoss
 from unpaired.networks import DiscriminatorConfig, GeneratorConfig
+from unpaired.training.config import TrainConfig
+from unpaired.training.presets import apply_preset
 
 
 def make(loss: CycleLoss | None = None, x: int = 3, y: int = 3, **generator: object) -> CycleGAN:
@@ -109,6 +111,39 @@ def test_each_cycle_term_reaches_both_generators(term):
 def test_the_ablations_of_table_4_compute_their_terms_and_no_others(loss, terms):
     losses, _ = all_losses(make(loss), make_batch())
     assert losses.keys() == terms
+
+
+@pytest.mark.parametrize(
+    ("preset", "loss"),
+    [
+        ("cycle-alone", CycleLoss(gan=0.0)),
+        ("gan-alone", CycleLoss(cycle_x=0.0, cycle_y=0.0)),
+        ("gan-forward-cycle", CycleLoss(cycle_y=0.0)),
+        ("gan-backward-cycle", CycleLoss(cycle_x=0.0)),
+        ("painting-to-photo", CycleLoss(identity=5.0)),
+    ],
+)
+def test_a_preset_named_for_a_row_of_the_paper_has_its_weights(preset, loss):
+    """Forward cycle is |F(G(x)) - x|, backward |G(F(y)) - y| (Zhu et al. 2017, sec. 3.2)."""
+    config = TrainConfig(settings=CycleGANConfig())
+    assert apply_preset(config, preset).settings == CycleGANConfig(loss=loss)
+
+
+def test_every_term_has_its_own_weight():
+    weights = CycleLoss(gan=2.0, cycle_x=3.0, cycle_y=5.0, identity_x=7.0, identity_y=11.0)
+    method, batch = make(weights), make_batch()
+    G, F, D_X, D_Y, x, y = (*method.children(), batch["x"], batch["y"])
+    losses, _ = all_losses(method, batch)
+    expected = {
+        "gan_G": 2 * ((D_Y(G(x)) - 1) ** 2).mean(),
+        "gan_F": 2 * ((D_X(F(y)) - 1) ** 2).mean(),
+        "cycle_x": 3 * (F(G(x)) - x).abs().mean(),
+        "cycle_y": 5 * (G(F(y)) - y).abs().mean(),
+        "identity_x": 7 * (F(x) - x).abs().mean(),
+        "identity_y": 11 * (G(y) - y).abs().mean(),
+    }
+    for name, value in expected.items():
+        torch.testing.assert_close(losses[name], value, rtol=1e-5, atol=1e-5, msg=name)
 
 
 @pytest.mark.parametrize("kind", ["lsgan", "log", "hinge", "wgan-gp"])

@@ -31,6 +31,10 @@ def test_losses_equal_the_equations_written_out():
     assert {k: v.item() for k, v in found.items()} == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_default_weights_are_those_of_the_docs():
+    assert (FeatureGANLoss().gan, FeatureGANLoss().features) == (1.0, 1.0)
+
+
 def test_the_feature_term_moves_the_generator_alone_and_the_features_are_frozen():
     method, batch = tiny_method("feature_gan"), tiny_batch()
     named = dict(method.named_parameters())

@@ -172,3 +172,7 @@ def test_impossible_settings_are_refused(settings, message):
 def test_weights_beyond_float32_are_an_error_not_a_broken_picture(net):
     with pytest.raises(UserError, match="overflow"):
         stylize(net, picture(1), style_of(net, [picture(2)]), GatysConfig(style=1e300, steps=2))
+
+
+def test_the_default_weights_are_those_of_the_docs():
+    assert (GatysConfig().content, GatysConfig().style, GatysConfig().start) == (1, 1, "content")

@@ -11,6 +11,7 @@ from tests.methods.tiny import losses_of, tiny_batch, tiny_method
 from tests.training.runs import write_pictures
 from unpaired.errors import UserError
 from unpaired.evaluation.report import write_report
+from unpaired.methods import METHODS
 from unpaired.methods.pix2pix import Pix2PixConfig, Pix2PixLoss
 from unpaired.networks import GeneratorConfig
 from unpaired.training.config import from_dict
@@ -177,3 +178,11 @@ def test_a_run_learns_what_its_pairs_show(tmp_path):
         a, b = (np.asarray(Image.open(tmp_path / f"data/test{d}/00.png")) for d in "AB")
         np.testing.assert_array_equal(side.inputs[0], b if swap else a)
         np.testing.assert_array_equal(side.truth[0], a if swap else b)
+
+
+def test_dropout_is_half_in_the_deep_levels_of_the_unet():
+    """Isola et al. 2017, appendix 6.1."""
+    method = METHODS["pix2pix"](METHODS["pix2pix"].Config(), channels_x=3, channels_y=3, size=64)
+    rates = [m.p for m in method.G.modules() if isinstance(m, torch.nn.Dropout)]
+    assert rates
+    assert set(rates) == {0.5}

@@ -31,6 +31,10 @@ def test_the_content_term_moves_the_generator_alone():
     assert {n.split(".")[0] for n, g in zip(named, found) if g is not None} == {"G"}
 
 
+def test_the_default_weight_is_cyclegans_lambda():
+    assert (SimGANLoss().gan, SimGANLoss().content) == (1.0, 10.0)
+
+
 def test_the_discriminator_is_shown_a_history_of_fakes():
     assert tiny_method("simgan").remembered == ("fake_y",)
 

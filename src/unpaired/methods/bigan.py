@@ -24,7 +24,7 @@ class BiGANLoss:
 
 @dataclass(frozen=True)
 class BiGANConfig(NetworkSettings):
-    """Settings of BiGAN; networks and training are CycleGAN's (sec. 5.1.1 there)."""
+    """Settings of BiGAN; networks and training are CycleGAN's (sec. 5.1.2 there)."""
 
     loss: BiGANLoss = field(default_factory=BiGANLoss)
 

@@ -32,7 +32,7 @@ class FeatureGANLoss(OneWayLoss):
 
 @dataclass(frozen=True)
 class FeatureGANConfig(OneWaySettings):
-    """Settings of feature loss + GAN; networks and training are CycleGAN's (sec. 5.1.1 there)."""
+    """Settings of feature loss + GAN; networks and training are CycleGAN's (sec. 5.1.2 there)."""
 
     features: Source = "auto"
     """Weights of VGG-16: imagenet (torchvision's), hed (an edge detector's, from the package
@@ -41,7 +41,7 @@ class FeatureGANConfig(OneWaySettings):
 
 
 class FeatureGAN(OneWay):
-    """Feature loss + GAN, a baseline of Zhu et al. 2017, sec. 5.1.1.
+    """Feature loss + GAN, a baseline of Zhu et al. 2017, sec. 5.1.2.
 
     G: X -> Y minimises L_GAN(G, D_Y) + lambda |phi(x) - phi(G(x))|_1, with phi the activations of
     VGG-16 at relu4_2: a perceptual loss (Johnson et al. 2016) to the input.

@@ -29,7 +29,7 @@ class SimGANLoss(OneWayLoss):
 
 @dataclass(frozen=True)
 class SimGANConfig(OneWaySettings):
-    """Settings of SimGAN; networks and training are CycleGAN's (sec. 5.1.1 there)."""
+    """Settings of SimGAN; networks and training are CycleGAN's (sec. 5.1.2 there)."""
 
     loss: SimGANLoss = field(default_factory=SimGANLoss)
 
@@ -37,8 +37,8 @@ class SimGANConfig(OneWaySettings):
 class SimGAN(OneWay):
     """Self-regularised translation (Shrivastava et al. 2017, https://arxiv.org/abs/1612.07828).
 
-    G: X -> Y minimises L_GAN(G, D_Y) + lambda |x - G(x)|_1, eq. 2 of the paper with the identity as
-    its feature transform, as the CycleGAN paper runs it. D_Y sees a history of generated images.
+    G: X -> Y minimises L_GAN(G, D_Y) + lambda |x - G(x)|_1, its paper's loss with the identity as
+    feature transform, as the CycleGAN paper runs it. D_Y sees a history of generated images.
     """
 
     name = "simgan"

@@ -1,4 +1,4 @@
-"""Named settings that were measured: what they change, what they cost, what they gave."""
+"""Named settings: what they change, and where their measured results stand."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ PRESETS: dict[str, Preset] = {
             "ema": 0.0,
             "history": 50,
         },
+        settings={"cyclegan": {}},
     ),
     "small": Preset(
         about="small pictures and few minutes: 64 pixels, batch 4, a generator without norms that "
