@@ -96,7 +96,7 @@ def draw(rows: dict[str, list[np.ndarray]], target: Path) -> None:
         for c, pixels in enumerate(tiles):
             picture.paste(Image.fromarray(pixels), (LEFT + c * (side + GAP), top))
     target.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(target, optimize=True)
+    picture.save(target, quality=92, subsampling=0)
     print(target)
 
 
@@ -150,7 +150,7 @@ def main(runs: Path, results: Path, images: Path) -> None:
                 one = found[method]
                 rows[NAMES[method]] = tiles_of(one["run"], one["direction"], names)
         rows["hidden truth"] = [tiles.test_y[i] for i in places]
-        draw(rows, images / f"methods-{source}-{target}.png")
+        draw(rows, images / f"methods-{source}-{target}.jpg")
     results.parent.mkdir(parents=True, exist_ok=True)
     results.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
 

@@ -177,3 +177,9 @@ def test_a_name_that_is_no_utf8_is_a_name_like_any_other(tmp_path):
     assert len(data.train_x) + len(data.test_x) >= 24
     for name, _ in data.skipped:
         name.encode()  # skipped.txt is UTF-8
+
+
+def test_a_named_set_has_its_own_channels_and_no_others():
+    assert open_dataset("worldtiles:map-aerial", channels_x=3).train_x.channels == 3
+    with pytest.raises(UserError, match="--channels-y is 1, but worldtiles:map-aerial has 3"):
+        open_dataset("worldtiles:map-aerial", channels_y=1)

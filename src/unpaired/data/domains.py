@@ -122,7 +122,16 @@ def open_dataset(
         return _assemble(two_folders(x, y, paired), channels_x, channels_y)
     name, _, rest = data.partition(":")
     if name in NAMED_SETS and not Path(data).exists():
-        return _named(data, name, rest, paired)
+        found = _named(data, name, rest, paired)
+        for asked, domain, option in (
+            (channels_x, found.train_x, "--channels-x"),
+            (channels_y, found.train_y, "--channels-y"),
+        ):
+            if asked not in (None, domain.channels):
+                raise UserError(
+                    f"{option} is {asked}, but {data} has {domain.channels} channels; drop it"
+                )
+        return found
     root = Path(data)
     if not root.is_dir():
         known = "worldtiles:map-aerial (`unpaired data list` has all)"
