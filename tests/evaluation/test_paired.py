@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from unpaired.evaluation.paired import absolute_errors, mean_estimate
+from unpaired.evaluation.estimates import mean_estimate
+from unpaired.evaluation.paired import absolute_errors
 
 
 def test_errors_are_grey_levels_per_picture() -> None:

@@ -15,7 +15,8 @@ from unpaired.data.order import spread
 from unpaired.demo import write_translations
 from unpaired.errors import UserError
 from unpaired.evaluation import report
-from unpaired.evaluation.distances import Estimate, validation_score
+from unpaired.evaluation.distances import validation_score
+from unpaired.evaluation.estimates import Estimate
 from unpaired.evaluation.features import Features, Pictures, as_rgb
 from unpaired.evaluation.figures import INK, loss_curves, mosaic
 from unpaired.evaluation.report import domain_names, figure, resume_command, verdict, write_report

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unpaired.data.decode import from_unit
+from unpaired.evaluation.estimates import RESAMPLES, Estimate, estimate
 from unpaired.evaluation.features import EfficientNetLite0, FeatureNet, Features, as_rgb
 from unpaired.methods.base import Direction
-
-RESAMPLES = 1000
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its uncertainty from the finite number of pictures."""
-
-    value: float
-    low: float
-    """Lower end of the 95% bootstrap interval."""
-    high: float
-    """Upper end of the 95% bootstrap interval."""
-    error: float
-    """Standard error: the standard deviation over the bootstrap samples."""
 
 
 def kernel(a: Features, b: Features) -> Features:
@@ -63,9 +48,7 @@ def kid_estimate(a: Features, b: Features, seed: int = 0, resamples: int = RESAM
     draws_b = rng.multinomial(m, np.full(m, 1 / m), size=resamples).astype(np.float64)
     with np.errstate(invalid="ignore"):
         values = _weighted(a, b, draws_a, draws_b)
-    values = values[np.isfinite(values)]  # of tiny sets, a draw can be one picture and nothing else
-    low, high = np.quantile(values, (0.025, 0.975))
-    return Estimate(kid(a, b), float(low), float(high), float(values.std(ddof=1)))
+    return estimate(kid(a, b), values)  # of tiny sets, a draw can be one picture: not finite
 
 
 def _weighted(a: Features, b: Features, u: Features, v: Features) -> Features:

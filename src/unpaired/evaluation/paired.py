@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unpaired.data.decode import Pixels
-from unpaired.evaluation.distances import RESAMPLES, Estimate
 
 
 def absolute_errors(translated: Pixels, truth: Pixels) -> NDArray[np.float64]:
@@ -26,19 +25,3 @@ def absolute_errors(translated: Pixels, truth: Pixels) -> NDArray[np.float64]:
     difference = np.abs(translated.astype(np.float64) - truth.astype(np.float64))
     errors: NDArray[np.float64] = difference.mean(axis=(1, 2, 3)) * scale
     return errors
-
-
-def mean_estimate(
-    values: NDArray[np.float64], seed: int = 0, resamples: int = RESAMPLES
-) -> Estimate:
-    """The mean of one number per picture, with a bootstrap over the pictures.
-
-    Raises: ValueError if there are none.
-    """
-    count = len(values)
-    if count == 0:
-        raise ValueError("no pictures to take a mean over")
-    rng = np.random.default_rng([seed, count])
-    means = rng.choice(values, size=(resamples, count)).mean(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Estimate(float(values.mean()), float(low), float(high), float(means.std(ddof=1)))

@@ -18,7 +18,7 @@ from unpaired.data.decode import Pixels
 from unpaired.data.domains import SWAPPED, DataSet, open_dataset
 from unpaired.data.order import spread
 from unpaired.errors import UserError
-from unpaired.evaluation.distances import Estimate
+from unpaired.evaluation.estimates import Estimate
 from unpaired.evaluation.features import EfficientNetLite0, FeatureNet, as_rgb
 from unpaired.evaluation.figures import data_uri, loss_curves, mosaic, sample_stages
 from unpaired.evaluation.scores import LIMIT, Evaluation, Score, Side, evaluate

@@ -13,9 +13,10 @@ from unpaired.data.domains import DataSet, Domain
 from unpaired.data.images import DomainName, ImageConfig, prepare_fixed
 from unpaired.data.order import spread
 from unpaired.evaluation.baselines import ColourTransform
-from unpaired.evaluation.distances import Estimate, kid_estimate
+from unpaired.evaluation.distances import kid_estimate
+from unpaired.evaluation.estimates import Estimate, mean_estimate
 from unpaired.evaluation.features import FeatureNet, as_rgb
-from unpaired.evaluation.paired import absolute_errors, mean_estimate
+from unpaired.evaluation.paired import absolute_errors
 from unpaired.methods.base import Direction
 from unpaired.translation.translator import Translator
 

@@ -1,0 +1,38 @@
+"""The figures that an evaluation can give: what they are called, and which way is better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from unpaired.evaluation.estimates import Estimate
+
+Scores = dict[str, Estimate | None]
+"""By a key of METRICS. None: it can't be measured here."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How one figure is shown."""
+
+    title: str
+    """With the unit; "{features}" stands for the name of the feature net, "{perceptual}" for that
+    of the perceptual distance's."""
+    better: Literal["lower", "higher"]
+    digits: int
+    """Decimals that are worth printing."""
+
+
+METRICS: dict[str, Metric] = {
+    "pixel_accuracy": Metric("per-pixel accuracy", "higher", 2),
+    "class_accuracy": Metric("per-class accuracy", "higher", 2),
+    "class_iou": Metric("class IOU", "higher", 2),
+    "kid": Metric("KID-{features}", "lower", 3),
+    "fid": Metric("FID-{features}", "lower", 1),
+    "precision": Metric("precision-{features}", "higher", 2),
+    "recall": Metric("recall-{features}", "higher", 2),
+    "l1": Metric("mean error, of 255", "lower", 1),
+    "psnr": Metric("PSNR, dB", "higher", 1),
+    "ssim": Metric("SSIM", "higher", 3),
+    "lpips": Metric("LPIPS-{perceptual}", "lower", 3),
+}
