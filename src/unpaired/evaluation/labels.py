@@ -1,0 +1,255 @@
+"""Label images: which colour stands for which class, exactly, nearly, and by mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unpaired.data.catalog import worldtiles_index
+from unpaired.errors import UserError
+from unpaired.options import nearest as nearest_name
+
+IGNORED = 255
+"""Pixels of this class count neither for nor against anybody."""
+
+TOLERANCE = 24.0  # Euclidean; JPEG at quality 90 and above stays within it away from edges
+UNKNOWN_SHARE = 0.01  # of a picture's pixels; above it the colours mean something else
+ROWS_AT_ONCE = 1 << 20  # pixels whose distances to all colours are held in memory
+
+Colour = tuple[int, int, int]
+Maps = NDArray[np.uint8]  # (N, H, W)
+Photos = NDArray[np.uint8]  # (N, H, W, 3)
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a kind of label images, by the index that class maps hold.
+
+    Raises: UserError if there are fewer than 2, more than 255, or two share a colour.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    colours: tuple[Colour, ...]
+    ignored: tuple[Colour, ...] = ()
+    """Colours of pixels that don't count."""
+
+    def __post_init__(self) -> None:
+        both = (*self.colours, *self.ignored)
+        if not 2 <= len(self.names) < IGNORED or len(self.names) != len(self.colours):
+            raise UserError(f"classes {self.name}: give 2 to 254 classes, each with a colour")
+        if len(set(both)) < len(both):
+            twice = next(colour for colour in both if both.count(colour) > 1)
+            raise UserError(f"classes {self.name}: colour {list(twice)} stands there twice")
+
+    @property
+    def palette(self) -> NDArray[np.float64]:
+        """(K, 3) colours of the classes."""
+        return np.array(self.colours, np.float64)
+
+
+CITYSCAPES = {
+    "road": (128, 64, 128),
+    "sidewalk": (244, 35, 232),
+    "building": (70, 70, 70),
+    "wall": (102, 102, 156),
+    "fence": (190, 153, 153),
+    "pole": (153, 153, 153),
+    "traffic light": (250, 170, 30),
+    "traffic sign": (220, 220, 0),
+    "vegetation": (107, 142, 35),
+    "terrain": (152, 251, 152),
+    "sky": (70, 130, 180),
+    "person": (220, 20, 60),
+    "rider": (255, 0, 0),
+    "car": (0, 0, 142),
+    "truck": (0, 0, 70),
+    "bus": (0, 60, 100),
+    "train": (0, 80, 100),
+    "motorcycle": (0, 0, 230),
+    "bicycle": (119, 11, 32),
+}
+"""The 19 classes that the benchmark evaluates, in its order of train ids."""
+CITYSCAPES_IGNORED = (
+    (0, 0, 0),
+    (111, 74, 0),
+    (81, 0, 81),
+    (250, 170, 160),
+    (230, 150, 140),
+    (180, 165, 180),
+    (150, 100, 100),
+    (150, 120, 90),
+    (0, 0, 90),
+    (0, 0, 110),
+)
+CAMVID = {
+    "sky": (70, 130, 180),
+    "building": (70, 70, 70),
+    "pole": (153, 153, 153),
+    "road": (128, 64, 128),
+    "pavement": (244, 35, 232),
+    "tree": (107, 142, 35),
+    "sign": (220, 220, 0),
+    "fence": (190, 153, 153),
+    "car": (0, 0, 142),
+    "pedestrian": (220, 20, 60),
+    "bicyclist": (119, 11, 32),
+}
+
+
+def _worldtiles() -> Classes:
+    known = worldtiles_index()["classes"]
+    return Classes(
+        "worldtiles",
+        tuple(one["name"] for one in known),
+        tuple(tuple(one["colour"]) for one in known),
+    )
+
+
+CLASSES: dict[str, Classes] = {
+    "worldtiles": _worldtiles(),
+    "cityscapes": Classes(
+        "cityscapes", tuple(CITYSCAPES), tuple(CITYSCAPES.values()), CITYSCAPES_IGNORED
+    ),
+    "camvid": Classes("camvid", tuple(CAMVID), tuple(CAMVID.values()), ((0, 0, 0),)),
+}
+
+
+def read_classes(source: str) -> Classes:
+    """Classes by name, or from a JSON file.
+
+    The file: {"classes": [{"name": "road", "colour": [128, 64, 128]}, ...], "ignored": [[0, 0, 0]]},
+    colours in RGB.
+
+    Raises: UserError if there is no such name or file, or the file says something else.
+    """
+    if source in CLASSES:
+        return CLASSES[source]
+    path = Path(source)
+    if not path.is_file():
+        raise UserError(
+            f'no classes "{source}"{nearest_name(source, CLASSES)}; give one of '
+            f"{', '.join(CLASSES)}, or a JSON file"
+        )
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        return Classes(
+            path.stem,
+            tuple(str(one["name"]) for one in tree["classes"]),
+            tuple(_colour(one["colour"]) for one in tree["classes"]),
+            tuple(_colour(one) for one in tree.get("ignored", [])),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(
+            f'"{path}" does not hold classes; write {{"classes": [{{"name": "road", "colour": '
+            '[128, 64, 128]}, ...], "ignored": [[0, 0, 0]]}'
+        ) from None
+
+
+def _colour(values: Sequence[int]) -> Colour:
+    red, green, blue = (int(value) for value in values)
+    if not all(0 <= value <= 255 for value in (red, green, blue)):
+        raise ValueError("a colour is three numbers from 0 to 255")
+    return red, green, blue
+
+
+def exact(pictures: Photos, classes: Classes, names: Sequence[str]) -> Maps:
+    """True label images as class maps; ignored colours and a few stray pixels become IGNORED.
+
+    A pixel belongs to the class (or ignored colour) whose colour is nearest, if that is within
+    TOLERANCE: label images that went through JPEG are noisy.
+
+    Args: pictures: (N, H, W, 3) uint8; names: of the files, for the complaint.
+    Returns: (N, H, W).
+    Raises: UserError that names the file and the colour if over 1 % of a picture is unknown.
+    """
+    known = np.array((*classes.colours, *classes.ignored), np.float64)
+    index, distance = _nearest(pictures, known)
+    maps = np.where(index < len(classes.names), index, IGNORED).astype(np.uint8)
+    unknown = distance > TOLERANCE
+    maps[unknown] = IGNORED
+    shares = unknown.mean(axis=(1, 2))
+    if (shares > UNKNOWN_SHARE).any():
+        i = int(shares.argmax())
+        colours, counts = np.unique(pictures[i][unknown[i]], axis=0, return_counts=True)
+        raise UserError(
+            f'"{names[i]}": {shares[i]:.0%} of its pixels have colours that no class of '
+            f"{classes.name} has, such as {colours[counts.argmax()].tolist()}; give other "
+            "--classes, or mend the label image"
+        )
+    return maps
+
+
+def nearest(pictures: Photos, classes: Classes) -> Maps:
+    """Generated label images as class maps: each pixel's nearest class colour (Euclidean, RGB).
+
+    That is how the paper reads photo -> labels (sec. 5.1.2).
+
+    Args: pictures: (N, H, W, 3) uint8. Returns: (N, H, W), never IGNORED.
+    """
+    return _nearest(pictures, classes.palette)[0].astype(np.uint8)
+
+
+def render(maps: Maps, classes: Classes) -> Photos:
+    """Class maps (..., H, W) as label images (..., H, W, 3); IGNORED is drawn black."""
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(classes.colours)] = classes.colours
+    drawn: Photos = table[maps]
+    return drawn
+
+
+@dataclass(frozen=True)
+class ColourLookup:
+    """What colours alone can tell: one photo colour per class, the mean over true pairs.
+
+    A floor for both directions. It has seen pairs, which no unpaired method has.
+    """
+
+    means: NDArray[np.float64]
+    """(K, 3); nan for a class that no training pixel has."""
+
+    @classmethod
+    def fit(cls, photos: Photos, maps: Maps, classes: Classes) -> ColourLookup:
+        """From true pairs: photos (N, H, W, 3) and their class maps (N, H, W)."""
+        count = len(classes.names)
+        flat, of = photos.reshape(-1, 3).astype(np.float64), maps.ravel()
+        counts = np.bincount(of, minlength=256)[:count]
+        sums = np.stack([np.bincount(of, flat[:, c], minlength=256)[:count] for c in range(3)], 1)
+        with np.errstate(invalid="ignore"):
+            return cls(sums / counts[:, None])
+
+    def classes_of(self, photos: Photos) -> Maps:
+        """(N, H, W, 3) -> (N, H, W): the class whose mean colour is nearest."""
+        means = np.where(np.isnan(self.means), np.inf, self.means)
+        return _nearest(photos, means)[0].astype(np.uint8)
+
+    def photo_of(self, maps: Maps) -> Photos:
+        """(N, H, W) -> (N, H, W, 3): each class in its mean colour; grey where there is none."""
+        table = np.full((256, 3), 128.0)
+        table[: len(self.means)] = np.where(np.isnan(self.means), 128.0, self.means)
+        drawn: Photos = np.rint(table).astype(np.uint8)[maps]
+        return drawn
+
+
+def majority(like: Maps, commonest: int) -> Maps:
+    """One class everywhere, shaped as `like`."""
+    return np.full_like(like, commonest)
+
+
+def _nearest(pictures: Photos, colours: NDArray[np.float64]) -> tuple[Maps, NDArray[np.float64]]:
+    """(..., 3), (K, 3) -> index of the nearest colour and its distance, each (...)."""
+    flat = pictures.reshape(-1, 3)
+    index = np.empty(len(flat), np.uint8)
+    distance = np.empty(len(flat))
+    for start in range(0, len(flat), ROWS_AT_ONCE):
+        part = flat[start : start + ROWS_AT_ONCE].astype(np.float64)
+        squared = np.stack([((part - colour) ** 2).sum(1) for colour in colours], 1)
+        best = squared.argmin(1)
+        index[start : start + len(part)] = best
+        distance[start : start + len(part)] = np.sqrt(squared[np.arange(len(part)), best])
+    return index.reshape(pictures.shape[:-1]), distance.reshape(pictures.shape[:-1])
