@@ -19,6 +19,7 @@ Image translation without paired examples.
   translate   turn pictures into the other domain with a trained run
   stylize     paint pictures in the style of others, without training
   evaluate    score a run on its test pictures: numbers, and report.html
+  segmenter   train the network that reads generated photos for the FCN score
   data        list the named data sets; check a data set before training
   doctor      this machine: versions, devices, precision, memory, optional parts
 
@@ -31,6 +32,7 @@ VERBS = {
     "translate": "unpaired.cli.translate",
     "stylize": "unpaired.cli.stylize",
     "evaluate": "unpaired.cli.evaluate",
+    "segmenter": "unpaired.cli.segmenter",
     "data": "unpaired.cli.data",
     "doctor": "unpaired.cli.doctor",
 }

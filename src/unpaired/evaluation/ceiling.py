@@ -1,0 +1,86 @@
+"""Train a segmenter on the real training pairs, and measure it on the real test pairs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from unpaired.errors import UserError
+from unpaired.evaluation.labelled import Labelled, Side, Size, read_labelled
+from unpaired.evaluation.labels import Classes, read_classes
+from unpaired.evaluation.segmentation import segmentation_estimates
+from unpaired.evaluation.segmenter import Progress, Segmenter, TrainedSegmenter, train_segmenter
+from unpaired.evaluation.trained_segmenter import check_free
+
+
+def make_segmenter(
+    data: str,
+    out: Path,
+    *,
+    classes: str | None = None,
+    labels: Side | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    size: Size | None = None,
+    rotate: bool | None = None,
+    width: int = 32,
+    seed: int = 0,
+    device: str = "auto",
+    on_progress: Progress | None = None,
+) -> TrainedSegmenter:
+    """Read the pairs, train, measure the ceiling, save to `out`.
+
+    Args:
+        classes: name or file; None: those of the named set.
+        rotate: None: only for worldtiles, whose pictures have no upper side.
+        others: as in `read_labelled` and `train_segmenter`.
+    Raises: UserError if data, classes, numbers or `out` are wrong; before any training.
+    """
+    check_free(out)
+    known = classes_of_data(data, classes)
+    train, test = read_labelled(data, known, labels, size)
+    segmenter = train_segmenter(
+        train.photos,
+        train.maps,
+        known,
+        steps=steps,
+        minutes=minutes,
+        seed=seed,
+        width=width,
+        rotate=data.startswith("worldtiles:") if rotate is None else rotate,
+        data=data,
+        device=device,
+        on_progress=on_progress,
+    )
+    segmenter.card = replace(segmenter.card, ceiling=ceiling(segmenter, test))
+    segmenter.save(out)
+    return segmenter
+
+
+def ceiling(segmenter: Segmenter, test: Labelled, seed: int = 0) -> dict[str, Any]:
+    """How well a segmenter reads real photos, which no generated photo is expected to exceed.
+
+    Args: seed: of the bootstrap.
+    Returns: "pictures", and "scores": by metric, value, low, high and error.
+    """
+    found = segmentation_estimates(
+        test.maps, segmenter(test.photos), len(segmenter.classes.names), seed
+    )
+    scores = {key: asdict(one) if one else None for key, one in found.items()}
+    return {"pictures": len(test), "scores": scores}
+
+
+def classes_of_data(data: str, classes: str | None) -> Classes:
+    """The classes that were named, or those that a named set has.
+
+    Raises: UserError if neither is there.
+    """
+    if classes is None:
+        if not data.startswith("worldtiles:"):
+            raise UserError(
+                f'say what the label images of "{data}" mean: --classes cityscapes, camvid, '
+                "worldtiles, or a JSON file"
+            )
+        classes = "worldtiles"
+    return read_classes(classes)
