@@ -38,8 +38,8 @@ class SegmenterOptions:
     """Resize all pictures, label images without mixing colours: 128 or 128x96 (width x height);
     default: their own size."""
     rotate: bool | None = None
-    """Turn training pictures by any angle: for pictures seen from above. Default: for worldtiles.
-    """
+    """True turns training pictures by any angle: for pictures seen from above. Default: True for
+    worldtiles only."""
     width: int = 32
     """Channels of the network's first level."""
     seed: int = 0

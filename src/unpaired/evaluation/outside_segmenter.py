@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from unpaired.evaluation.labels import IGNORED, Classes, Maps, Photos
 from unpaired.training.precision import choose_device
 
 BATCH = 8  # pictures that go through a network together
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])  # mean and deviation of its pixels
 
 
 class CallableSegmenter:
@@ -84,6 +86,9 @@ class HuggingFaceSegmenter:
                 f"{self.name} can't be loaded ({gist}); check the name or folder, and the network"
             ) from None
         self.network = network.to(self.device).eval().requires_grad_(False)
+        self.mean, self.deviation = (
+            torch.tensor(values, device=self.device).view(3, 1, 1) for values in _statistics(source)
+        )
         ours = {_bare(name): index for index, name in enumerate(classes.names)}
         self.table = np.full(len(network.config.id2label), IGNORED, np.uint8)
         for index, label in network.config.id2label.items():
@@ -98,19 +103,26 @@ class HuggingFaceSegmenter:
     @torch.inference_mode()
     def __call__(self, pictures: Photos) -> Maps:
         """(N, H, W, 3) uint8 -> (N, H, W) uint8; scores are enlarged to the pictures' size."""
-        # ImageNet's statistics, which the networks of this family were trained with
-        mean = torch.tensor([0.485, 0.456, 0.406], device=self.device).view(3, 1, 1)
-        deviation = torch.tensor([0.229, 0.224, 0.225], device=self.device).view(3, 1, 1)
         maps = np.empty(pictures.shape[:3], np.uint8)
         for start in range(0, len(pictures), BATCH):
             part = np.ascontiguousarray(pictures[start : start + BATCH])
             x = torch.from_numpy(part).to(self.device).permute(0, 3, 1, 2).float() / 255
-            scores = self.network(pixel_values=(x - mean) / deviation).logits
+            scores = self.network(pixel_values=(x - self.mean) / self.deviation).logits
             scores = torch.nn.functional.interpolate(
                 scores, pictures.shape[1:3], mode="bilinear", align_corners=False
             )
             maps[start : start + BATCH] = self.table[scores.argmax(1).cpu().numpy()]
         return maps
+
+
+def _statistics(source: str) -> tuple[list[float], list[float]]:
+    """Mean and deviation of what the network was trained on, where it says so; else ImageNet's."""
+    from transformers.image_processing_utils import BaseImageProcessor
+
+    told: dict[str, Any] = {}
+    with contextlib.suppress(OSError):
+        told, _ = BaseImageProcessor.get_image_processor_dict(source)
+    return told.get("image_mean", IMAGENET[0]), told.get("image_std", IMAGENET[1])
 
 
 def _bare(label: str) -> str:

@@ -65,7 +65,8 @@ class SegmenterCard:
         }
         classes = Classes(str(told["name"]), tuple(map(str, told["names"])), **colours)
         height, width = map(int, tree["size"])
-        return cls(**{**tree, "classes": classes, "size": (height, width)})
+        told = {"classes": classes, "size": (height, width), "width": int(tree["width"])}
+        return cls(**{**tree, **told})
 
 
 class TrainedSegmenter:
