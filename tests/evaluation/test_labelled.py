@@ -107,7 +107,7 @@ def test_two_sides_of_labels_or_none_need_a_word(data):
     for split in ("train", "test"):
         for file in (data / f"{split}B").iterdir():
             file.write_bytes((data / f"{split}A" / file.name).read_bytes())
-    with pytest.raises(UserError, match="both sides.*--labels"):
+    with pytest.raises(UserError, match=r"both sides.*--labels"):
         read_labelled(str(data), THREE)
 
 

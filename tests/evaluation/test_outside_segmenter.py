@@ -68,7 +68,7 @@ def test_a_network_of_the_hub_needs_to_be_told_the_classes():
 
 @pytest.fixture
 def segformer(tmp_path):
-    """A folder with a tiny SegFormer of random weights; its labels in another order, one unknown."""
+    """A tiny SegFormer of random weights in a folder; its labels in another order, one foreign."""
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
     labels = {0: "Sand", 1: "moon", 2: "SEA", 3: "wood"}

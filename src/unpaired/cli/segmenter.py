@@ -31,7 +31,7 @@ class SegmenterOptions:
     labels: Literal["x", "y"] | None = None
     """The side with the label images; default: the one with the classes' colours."""
     steps: int | None = None
-    """Training steps of 16 pictures; default 1500, or what --minutes allow."""
+    """Training steps of 16 pictures; default 2000, or what --minutes allow."""
     minutes: float | None = None
     """Minutes of training."""
     size: str | None = None

@@ -11,7 +11,7 @@ from torch.nn import functional as fn
 
 SCALES = (0.7, 1.5)  # of the content; above 1 a part of the picture fills the frame
 TILT = math.radians(8)  # of a picture that has an upper side
-JITTER = 0.25  # of contrast and saturation, each up or down; half of it for brightness and hue
+JITTER = 0.08  # of contrast and saturation, each up or down; half of it for brightness and hue
 
 
 def augment(

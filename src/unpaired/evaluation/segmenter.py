@@ -35,7 +35,7 @@ __all__ = [
     "train_segmenter",
 ]
 
-STEPS = 1500  # unless steps or minutes are given
+STEPS = 2000  # unless steps or minutes are given
 BATCH = 16
 RATE = 3e-3
 WARMUP = 0.15  # share of the training in which the rate rises
