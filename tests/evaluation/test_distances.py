@@ -77,5 +77,5 @@ def test_bootstrap_is_centred_on_the_estimate_and_repeats() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 16), (5, 8)])
 def test_sets_that_do_not_fit_are_refused(shape: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="KID needs"):
+    with pytest.raises(ValueError, match="distances need"):
         kid(gaussian(0, 5), np.zeros(shape))

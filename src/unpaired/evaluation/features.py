@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from unpaired.data.decode import Pixels, with_dtype
+from unpaired.errors import UserError
 
 Pictures = NDArray[np.uint8]  # (N, H, W, 3)
 Features = NDArray[np.float64]  # (N, D)
@@ -87,6 +89,60 @@ class EfficientNetLite0:
         images = ((images - mean) / std).contiguous(memory_format=torch.channels_last)
         pooled: Tensor = self.network.extract_features(images).mean((2, 3)).cpu()
         return pooled
+
+
+class InceptionV3:
+    """The Inception of FID in papers, with the weights that `torch-fidelity` brings or downloads.
+
+    Pictures are resized to 299 x 299 as that package does (bilinear, as TensorFlow 1 did it, not
+    antialiased); the features are the 2048 numbers of the last pooling. FID over them is what most
+    papers since 2020 print, if counts, split and resize are the same too.
+
+    Raises: UserError if torch-fidelity is not installed, or the weights can't be had.
+    """
+
+    name = "InceptionV3"
+
+    def __init__(self, device: torch.device | str = "cpu", weights: str | None = None) -> None:
+        """Args: weights: a file; None: torch-fidelity's, from torch.hub's cache or the network."""
+        try:
+            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+        except ImportError:
+            raise UserError(
+                "--feature-net inception needs torch-fidelity; install it with: "
+                "pip install 'unpaired[inception]'"
+            ) from None
+        try:
+            self.network = FeatureExtractorInceptionV3(
+                "inception-v3-compat", ["2048"], feature_extractor_weights_path=weights
+            )
+        except (OSError, RuntimeError, ValueError, AssertionError) as error:
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise UserError(
+                f"can't load Inception's weights ({reason}); they need a network once, or take "
+                "--feature-net efficientnet, which comes along"
+            ) from None
+        self.device = torch.device(device)
+        self.network = self.network.to(self.device).eval()
+
+    @torch.inference_mode()
+    def __call__(self, pictures: Pictures) -> Features:
+        """(N, H, W, 3) uint8 -> (N, 2048)."""
+        batch = BATCH_CPU if self.device.type == "cpu" else BATCH
+        parts = []
+        for i in range(0, len(pictures), batch):
+            images = torch.from_numpy(np.ascontiguousarray(pictures[i : i + batch]))
+            (found,) = self.network(images.permute(0, 3, 1, 2).to(self.device))
+            parts.append(found.double().cpu())
+        features: Features = torch.cat(parts).numpy() if parts else np.zeros((0, 2048))
+        return features
+
+
+FEATURE_NETS: dict[str, Callable[[], FeatureNet]] = {
+    "efficientnet": EfficientNetLite0,
+    "inception": InceptionV3,
+}
+"""By their names on the command line."""
 
 
 def as_rgb(pictures: Pixels) -> Pictures:

@@ -24,6 +24,7 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {
+    "fooled": Metric("people fooled, %", "higher", 1),
     "pixel_accuracy": Metric("per-pixel accuracy", "higher", 2),
     "class_accuracy": Metric("per-class accuracy", "higher", 2),
     "class_iou": Metric("class IOU", "higher", 2),
