@@ -21,6 +21,7 @@ FLOORS = [
     "translation",
     "evaluation",
     "demo",
+    "reproduction",
     "doctor",
     "cli",
 ]

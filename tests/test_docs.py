@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+from itertools import takewhile
 from pathlib import Path
 from unittest import mock
 
@@ -22,6 +23,8 @@ CALLED = [  # what each verb calls once its options are understood
     "unpaired.data.check.check_dataset",
     "unpaired.doctor.examine",
     "unpaired.evaluation.report.write_report",
+    "unpaired.evaluation.ceiling.make_segmenter",
+    "unpaired.reproduction.reproduce",
 ]
 
 
@@ -45,11 +48,16 @@ TYPED = [pytest.param(c, id=f"{p.stem}: {c}") for p in PAGES for c in commands(p
 def test_a_command_in_the_docs_is_understood(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = shlex.split(command, comments=True)[1:]
-    for option, name in (("--config", ""), ("--out", "config.yaml")):  # what came before it
+    needed = []  # what came before it
+    for option, name in (("--config", ""), ("--out", "config.yaml")):
         if option in arguments and arguments[0] == "train":
-            path = tmp_path / arguments[arguments.index(option) + 1] / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_yaml(TrainConfig(settings=METHODS["cyclegan"].Config()), path)
+            needed.append(tmp_path / arguments[arguments.index(option) + 1] / name)
+    if arguments[0] == "evaluate":
+        runs = takewhile(lambda word: not word.startswith("-"), arguments[1:])
+        needed += [tmp_path / run / "config.yaml" for run in runs]
+    for path in needed:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_yaml(TrainConfig(settings=METHODS["cyclegan"].Config()), path)
     for target in CALLED:
         mock.patch(target, side_effect=UnderstoodError).start()
     try:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from unpaired.data.decode import Picture
 from unpaired.errors import UserError
 from unpaired.evaluation.report import write_report
-from unpaired.evaluation.scores import Evaluation
 from unpaired.methods.cyclegan import CycleGANConfig
 from unpaired.training.config import TrainConfig, with_changes
 from unpaired.training.presets import apply_preset
 from unpaired.training.run import train
-from unpaired.translation.output import encode, write_whole
 
 DATA = "worldtiles:terrain-aerial"
 PRESET = "small"
@@ -47,15 +44,5 @@ def demo(
         f"What {minutes:g} minutes of training from nothing give, on real pictures of the Earth "
         "that come with the package."
     )
-    page, scored = write_report(out, about=about)
-    write_translations(scored, out / "translations")
+    page, _ = write_report(out, about=about)
     return page
-
-
-def write_translations(scored: Evaluation, folder: Path) -> None:
-    """Every translated test picture as a PNG, by direction and name."""
-    for side in scored.sides:
-        below = folder / side.direction
-        below.mkdir(parents=True, exist_ok=True)
-        for name, pixels in zip(side.names, side.translated):
-            write_whole(below / f"{name}.png", encode(Picture(pixels), "png"))

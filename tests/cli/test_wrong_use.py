@@ -105,7 +105,7 @@ CASES = {
     "translate without anything": ("translate", "missing RUN, --out DIR"),
     "translate without pictures": ("translate pictures --out new", "no pictures to translate"),
     "translate in no batches": ("translate pictures pictures --out new --batch 0", "--batch is 0"),
-    "evaluate without a run": ("evaluate", "missing RUN"),
+    "evaluate without a run": ("evaluate", "no run to evaluate"),
     "evaluate what is not there": ("evaluate nowhere", "nowhere"),
     "evaluate a folder that is no run": ("evaluate pictures", "pictures"),
     "demo of no length": ("demo --minutes 0 --out new", "--minutes"),

@@ -7,20 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.training.runs import tiny_config, write_dataset
 from unpaired.data.decode import UnreadableImage
 from unpaired.data.domains import open_dataset
 from unpaired.data.order import spread
-from unpaired.demo import write_translations
 from unpaired.errors import UserError
 from unpaired.evaluation import report
 from unpaired.evaluation.distances import validation_score
 from unpaired.evaluation.estimates import Estimate
 from unpaired.evaluation.features import Features, Pictures, as_rgb
 from unpaired.evaluation.figures import INK, loss_curves, mosaic
-from unpaired.evaluation.report import domain_names, figure, resume_command, verdict, write_report
-from unpaired.evaluation.scores import Score
+from unpaired.evaluation.instruments import Instruments
+from unpaired.evaluation.metrics import Scores
+from unpaired.evaluation.pages import figure
+from unpaired.evaluation.report import domain_names, resume_command, verdict, write_report
 from unpaired.training.config import read_yaml
 from unpaired.training.run import train
 
@@ -44,7 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page(run: Path) -> str:
     unpaired = replace(open_dataset(read_yaml(run / "config.yaml").data), paired_test=False)
-    path, _ = write_report(run, features=Corners(), dataset=unpaired)
+    path, _ = write_report(run, Instruments(Corners()), dataset=unpaired)
     assert path == run / "report.html"
     return path.read_text(encoding="utf-8")
 
@@ -85,53 +87,54 @@ def test_page_says_what_was_measured_and_how_to_go_on(run: Path, page: str) -> N
     assert "KID-Corners" in page
     assert f"unpaired train --out '{run}' --resume --steps 36" in html.unescape(page)
     assert "prefers-color-scheme: dark" in page
-    for words in ("best single colour transform", "translated back", "worst cases", "cycle_x"):
+    for words in ("best single colour transform", "translated back", "The failures", "cycle_x"):
         assert words in page
     assert "hidden truth" not in page  # this set has no pairs
 
 
 def test_numbers_are_written_for_machines(run: Path, page: str) -> None:
     numbers = json.loads((run / "numbers.json").read_text(encoding="utf-8"))
-    assert numbers["metric"] == "KID-Corners"
-    assert numbers["step"] == 6
+    assert numbers["instruments"]["features"] == "Corners"
+    assert numbers["steps"] == {"run": 6}
     assert set(numbers["directions"]) == {"x2y", "y2x"}
     scores = numbers["directions"]["x2y"]["scores"]
     assert set(scores) == {"input", "colour", "run", "real"}
-    assert scores["run"]["mae"] is None
+    assert "l1" not in scores["run"]
     assert set(scores["run"]["kid"]) == {"value", "low", "high", "error"}
 
 
-def test_a_paired_test_split_is_scored_and_shown(run: Path, tmp_path: Path) -> None:
+def test_a_paired_test_split_is_scored_shown_and_kept(run: Path) -> None:
     config = read_yaml(run / "config.yaml")
     data = replace(open_dataset(config.data), paired_test=True)
-    path, scored = write_report(run, features=Corners(), dataset=data, limit=3)
+    path, judged = write_report(run, Instruments(Corners(), limit=3), dataset=data)
     assert "hidden truth" in path.read_text(encoding="utf-8")
-    side = scored.sides[0]
+    side = judged.evaluation.sides[0]
     assert len(side.inputs) == 3
-    mae = side.scores["run"].mae
+    mae = side.scores["run"]["l1"]
     assert mae is not None
     assert side.truth is not None
     by_hand = np.abs(side.translated.astype(float) - side.truth).mean()
     assert mae.value == pytest.approx(by_hand)
-    write_translations(scored, tmp_path / "translations")
-    assert len(list(tmp_path.glob("translations/*/*.png"))) == 6
+    for name, pixels in zip(side.names, side.translated):
+        saved = np.asarray(Image.open(run / "translations" / "x2y" / f"{name}.png"))
+        np.testing.assert_array_equal(saved, pixels)
 
 
 def test_without_a_test_split_the_page_says_so(tmp_path: Path) -> None:
     data = write_dataset(tmp_path / "data", train=6, test=0)
     run = train(tiny_config(data, steps=1), tmp_path / "run", quiet=True)
-    path, scored = write_report(run, features=Corners())
-    assert not scored.held_out
+    path, judged = write_report(run, Instruments(Corners()))
+    assert not judged.evaluation.held_out
     assert "trained on" in path.read_text(encoding="utf-8")
 
 
 def test_a_folder_that_is_no_run_is_a_user_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a run folder"):
-        write_report(tmp_path, features=Corners())
+        write_report(tmp_path, Instruments(Corners()))
 
 
 def test_text_from_outside_is_escaped(run: Path) -> None:
-    path, _ = write_report(run, features=Corners(), about="<script>alert(1)</script>")
+    path, _ = write_report(run, Instruments(Corners()), about="<script>alert(1)</script>")
     assert "<script" not in path.read_text(encoding="utf-8")
 
 
@@ -140,18 +143,17 @@ def test_reference_runs_appear_only_beside_the_same_data(
 ) -> None:
     measured = {"label": "as in 2017", "data": "d", "direction": "x2y", "minutes": 10, "kid": 0.5}
     monkeypatch.setattr(report, "reference_runs", lambda data: [measured])
-    path, _ = write_report(run, features=Corners())
+    path, _ = write_report(run, Instruments(Corners()))
     assert "as in 2017" in path.read_text(encoding="utf-8")
     monkeypatch.undo()
     assert report.reference_runs("data nobody has") == []
-    path, _ = write_report(run, features=Corners())
+    path, _ = write_report(run, Instruments(Corners()))
     assert "as in 2017" not in path.read_text(encoding="utf-8")
 
 
-def scores(**kid: tuple[float, float, float]) -> dict[str, Score]:
+def scores(**kid: tuple[float, float, float]) -> dict[str, Scores]:
     return {
-        name: Score(Estimate(value, low, high, 0.0), None)
-        for name, (low, value, high) in kid.items()
+        name: {"kid": Estimate(value, low, high, 0.0)} for name, (low, value, high) in kid.items()
     }
 
 
@@ -215,13 +217,12 @@ def test_a_pair_of_which_one_cannot_be_read_is_left_out(tmp_path: Path) -> None:
         return dataset.test_x.read(index, at_least)
 
     broken = replace(dataset, test_x=replace(dataset.test_x, read=torn), paired_test=True)
-    _, scored = write_report(run, features=Corners(), dataset=broken)
-    for side in scored.sides:
+    _, judged = write_report(run, Instruments(Corners()), dataset=broken)
+    for side in judged.evaluation.sides:
         assert [name[:2] for name in side.names] == ["00", "01", "03", "04"]
-    whole = write_report(run, features=Corners(), dataset=replace(broken, test_x=dataset.test_x))[1]
-    errors = [side.errors for side in (scored.sides[0], whole.sides[0])]
-    assert errors[0] is not None
-    assert errors[1] is not None
+    mended = replace(broken, test_x=dataset.test_x)
+    _, whole = write_report(run, Instruments(Corners()), dataset=mended)
+    errors = [one.evaluation.sides[0].per_picture["l1"] for one in (judged, whole)]
     np.testing.assert_allclose(errors[0], errors[1][[0, 1, 3, 4]])
 
 

@@ -10,6 +10,7 @@ from tests.evaluation.test_report import Corners
 from tests.methods.tiny import losses_of, tiny_batch, tiny_method
 from tests.training.runs import write_pictures
 from unpaired.errors import UserError
+from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.report import write_report
 from unpaired.methods import METHODS
 from unpaired.methods.pix2pix import Pix2PixConfig, Pix2PixLoss
@@ -172,9 +173,9 @@ def test_a_run_learns_what_its_pairs_show(tmp_path):
     tree |= {"optimizer": {"lr": 2e-3}, "precision": "fp32"}
     for swap in (False, True):
         run = train(from_dict({**tree, "swap": swap}), tmp_path / f"swap-{swap}", quiet=True)
-        _, scored = write_report(run, features=Corners())
-        (side,) = scored.sides
-        assert side.scores["run"].mae.value < 0.5 * side.scores["input"].mae.value
+        _, judged = write_report(run, Instruments(Corners()))
+        (side,) = judged.evaluation.sides
+        assert side.scores["run"]["l1"].value < 0.5 * side.scores["input"]["l1"].value
         a, b = (np.asarray(Image.open(tmp_path / f"data/test{d}/00.png")) for d in "AB")
         np.testing.assert_array_equal(side.inputs[0], b if swap else a)
         np.testing.assert_array_equal(side.truth[0], a if swap else b)

@@ -20,6 +20,7 @@ Image translation without paired examples.
   stylize     paint pictures in the style of others, without training
   evaluate    score a run on its test pictures: numbers, and report.html
   segmenter   train the network that reads generated photos for the FCN score
+  reproduce   the paper's tables: train what is missing, print our figures beside theirs
   data        list the named data sets; check a data set before training
   doctor      this machine: versions, devices, precision, memory, optional parts
 
@@ -33,6 +34,7 @@ VERBS = {
     "stylize": "unpaired.cli.stylize",
     "evaluate": "unpaired.cli.evaluate",
     "segmenter": "unpaired.cli.segmenter",
+    "reproduce": "unpaired.cli.reproduce",
     "data": "unpaired.cli.data",
     "doctor": "unpaired.cli.doctor",
 }

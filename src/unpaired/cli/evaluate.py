@@ -5,46 +5,92 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional
 
 from unpaired.cli.outputs import check_writable
+from unpaired.errors import UserError
 from unpaired.options import parse
 
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """Score a run on its test pictures; writes report.html and numbers.json into the run."""
+    """Score runs on their test pictures.
 
-    run: Annotated[Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Run folder."""
+    One run: writes report.html, numbers.json and translations/ into it. Several: each of these, and
+    a page that sets them side by side; runs that differ in nothing but their seed count as one
+    method, with mean and deviation.
+    """
+
+    runs: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="RUN")]
+    """Run folders."""
     checkpoint: str = "latest"
-    """latest, best, or a step number."""
+    """latest (with best beside it, if a validation share chose another), best, or a step number."""
+    feature_net: str = "efficientnet"
+    """The net in whose space distances are taken: efficientnet (comes along) or inception."""
+    perceptual: Literal["none", "auto", "imagenet", "hed"] = "none"
+    """Whose weights of VGG-16 take the LPIPS-like distance; none: it isn't taken."""
+    classes: str | None = None
+    """What the colours of label images mean: worldtiles, cityscapes, camvid, or a JSON file."""
+    segmenter: str | None = None
+    """Who reads photos for the FCN score: a folder of `unpaired segmenter train`, or hf:NAME."""
+    limit: int = 500
+    """Pictures per domain and split, spread evenly."""
+    per_image: str | None = None
+    """Write one line per picture and direction to this CSV file."""
+    out: str = "comparison.html"
+    """Where the page of several runs goes."""
     json: str | None = None
     """Write the numbers to this file too."""
 
     def __post_init__(self) -> None:
         check_writable(self.json)
+        check_writable(self.per_image, "--per-image")
+        if len(self.runs) > 1:
+            check_writable(self.out, "--out")
 
 
 def run(arguments: list[str]) -> int:
-    """`unpaired evaluate RUN`."""
+    """`unpaired evaluate RUN...`."""
     options = parse(EvaluateOptions, arguments, "unpaired evaluate")
-    from unpaired.evaluation.report import ROWS, write_report
+    if not options.runs:
+        raise UserError("no run to evaluate; give the folder of one, or of several to compare")
+    from unpaired.evaluation.comparison import grouped, write_comparison
+    from unpaired.evaluation.instruments import instruments
+    from unpaired.evaluation.pages import plain_tables
+    from unpaired.evaluation.per_image import write_csv
+    from unpaired.evaluation.report import net_names, write_report
+    from unpaired.training.config import read_yaml
 
-    page, scored = write_report(Path(options.run), checkpoint=options.checkpoint)
-    for side in scored.sides:
-        print(f"{side.direction}, {len(side.names)} pictures")
-        print(f"  {'':<34}{scored.metric:>26}{'mean error (0-255)':>26}")
-        for name, score in side.scores.items():
-            kid, mae = (
-                f"{e.value:.3f} ({e.low:.3f}-{e.high:.3f})" if e else "-"
-                for e in (score.kid, score.mae)
-            )
-            print(f"  {ROWS[name]:<34}{kid:>26}{mae:>26}")
-    print(page)
+    folders = [Path(run) for run in options.runs]
+    data = {read_yaml(folder / "config.yaml").data for folder in folders}
+    measures = instruments(
+        data=next(iter(data)),
+        features=options.feature_net,
+        perceptual=options.perceptual,
+        classes=options.classes,
+        segmenter=options.segmenter,
+        limit=options.limit,
+    )
+    numbers: dict[str, Any] = {}
+    lines = 0
+    for folder in folders:
+        page, judged = write_report(folder, measures, checkpoint=options.checkpoint)
+        numbers[str(folder)] = judged.numbers()
+        for side in judged.evaluation.sides:
+            print(f"{folder}, {side.direction}, {len(side.names)} pictures")
+            print(plain_tables(side.scores, net_names(judged.evaluation)))
+            if options.per_image:
+                which = side.direction if len(folders) == 1 else f"{folder} {side.direction}"
+                table = Path(options.per_image)
+                write_csv(table, which, side.names, side.per_picture, append=lines > 0)
+                lines += len(side.names)
+        print(page)
+    if len(folders) > 1:
+        print(write_comparison(Path(options.out), grouped(folders)))
     if options.json:
-        Path(options.json).write_text(json.dumps(scored.numbers(), indent=1), encoding="utf-8")
+        content = numbers if len(folders) > 1 else next(iter(numbers.values()))
+        Path(options.json).write_text(json.dumps(content, indent=1), encoding="utf-8")
     return 0

@@ -24,16 +24,16 @@ def free_folder(parent: Path, name: str, bare: bool = False) -> Path:
     return parent / f"{name}-{number}"
 
 
-def check_writable(file: str | None) -> None:
-    """Refuse a `--json` that can't be written before the work, not after it."""
+def check_writable(file: str | None, option: str = "--json") -> None:
+    """Refuse an output file that can't be written before the work, not after it."""
     if file is None:
         return
     path = Path(file)
     if path.is_dir() or not path.parent.is_dir():
         wrong = "a folder" if path.is_dir() else "in a folder that is not there"
-        raise UserError(f'--json "{file}" is {wrong}; give a file in an existing folder')
+        raise UserError(f'{option} "{file}" is {wrong}; give a file in an existing folder')
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UserError(f'--json "{file}" may not be written; give another file')
+        raise UserError(f'{option} "{file}" may not be written; give another file')
 
 
 def tell(summary: Summary, done: str, out: str, file: str | None, **facts: str) -> int:

@@ -49,7 +49,7 @@ def read_labelled(
         label images with unknown colours.
     """
     found = open_dataset(data, channels_x=3, channels_y=3, paired=True)
-    side = labels or _side_of_labels(found, classes)
+    side = labels or side_of_labels(found, classes)
     sides = {"x": (found.train_x, found.test_x), "y": (found.train_y, found.test_y)}
     (train_labels, test_labels), (train, test) = sides[side], sides["y" if side == "x" else "x"]
     for split, domain in (("training", train), ("test", test)):
@@ -82,7 +82,7 @@ def parse_size(text: str) -> Size:
     return height, width
 
 
-def _side_of_labels(found: DataSet, classes: Classes) -> Side:
+def side_of_labels(found: DataSet, classes: Classes) -> Side:
     """The side whose first pictures hold the classes' colours and hardly any other."""
     known = np.array((*classes.colours, *classes.ignored), np.float64)
     fits = []

@@ -123,8 +123,8 @@ CLASSES: dict[str, Classes] = {
 def read_classes(source: str) -> Classes:
     """Classes by name, or from a JSON file.
 
-    The file: {"classes": [{"name": "road", "colour": [128, 64, 128]}, ...], "ignored": [[0, 0, 0]]},
-    colours in RGB.
+    The file, with colours in RGB:
+    {"classes": [{"name": "road", "colour": [128, 64, 128]}, ...], "ignored": [[0, 0, 0]]}.
 
     Raises: UserError if there is no such name or file, or the file says something else.
     """

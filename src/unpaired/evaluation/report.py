@@ -10,22 +10,23 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
+from numpy.typing import NDArray
 
 from unpaired import __version__
 from unpaired.data.decode import Pixels
-from unpaired.data.domains import SWAPPED, DataSet, open_dataset
+from unpaired.data.domains import SWAPPED, DataSet
 from unpaired.data.order import spread
-from unpaired.errors import UserError
-from unpaired.evaluation.estimates import Estimate
-from unpaired.evaluation.features import EfficientNetLite0, FeatureNet, as_rgb
+from unpaired.evaluation.features import EfficientNetLite0, as_rgb
 from unpaired.evaluation.figures import data_uri, loss_curves, mosaic, sample_stages
-from unpaired.evaluation.scores import LIMIT, Evaluation, Score, Side, evaluate
+from unpaired.evaluation.instruments import Instruments
+from unpaired.evaluation.judging import Judged, judge, save
+from unpaired.evaluation.metrics import METRICS, Scores
+from unpaired.evaluation.pages import number_tables, template, titled, write_page
+from unpaired.evaluation.scores import Evaluation, Side, domains
 from unpaired.methods import METHODS
 from unpaired.methods.base import Direction
-from unpaired.training.checkpoint import find_checkpoint, read_images
-from unpaired.training.config import TrainConfig, read_yaml
+from unpaired.training.config import TrainConfig
 from unpaired.training.progress import clock
 from unpaired.training.tracking import last_session, read_metrics
 from unpaired.translation.translator import Translator
@@ -34,12 +35,14 @@ TYPICAL, WORST = 8, 4  # rows of the sample grids
 STAGES, STAGE_ROWS = 7, 3  # of the training strip
 SHEET_PIXELS = 200 * 64 * 64  # test pictures up to this are all shown
 
-ROWS = {
-    "input": "the input, untranslated",
-    "colour": "the best single colour transform",
-    "run": "this run",
-    "real": "other real pictures",
+FAILURES = {
+    "l1": "The %d translations furthest from their hidden truth, of %d; the mean error of 255.",
+    "cycle_l1": "The %d pictures that come back least like themselves, of %d; the mean error of "
+    "255.",
+    "feature_distance": "The %d translations that look least like any real picture, of %d; the "
+    "distance to the 3 nearest real ones, as the feature net sees them.",
 }
+"""By which figure of its own a translation counts as a failure; larger is worse."""
 
 
 @dataclass(frozen=True)
@@ -65,52 +68,33 @@ class Facts:
 
 def write_report(
     run: Path,
+    instruments: Instruments | None = None,
     *,
     checkpoint: str = "latest",
     dataset: DataSet | None = None,
-    features: FeatureNet | None = None,
-    limit: int = LIMIT,
     about: str | None = None,
-) -> tuple[Path, Evaluation]:
-    """Score a run and write `report.html` and `numbers.json` into its folder.
+) -> tuple[Path, Judged]:
+    """Judge a run; write `report.html`, `numbers.json` and `translations/` into its folder.
 
     Args:
+        instruments: None: KID over EfficientNet-Lite0, which needs no download.
+        checkpoint: "latest" (and "best" beside it, if validation chose another), "best", a step.
         dataset: None: the data the run was trained on.
-        features: for KID; None: EfficientNet-Lite0, which needs no download.
-        limit: test pictures per domain that are scored.
         about: a sentence at the head of the page.
-    Returns: (the page, the numbers).
-    Raises: UserError if `run` is no run, or its data are no longer there.
+    Returns: (the page, what was found).
+    Raises: UserError if `run` is no run, its data are no longer there, or can't be judged so.
     """
-    run = Path(run)
-    folder = find_checkpoint(run, checkpoint)
-    translator = Translator.load(folder)
-    config = read_yaml(run / "config.yaml")
-    data = dataset or open_dataset(
-        config.data,
-        Path(config.x) if config.x else None,
-        Path(config.y) if config.y else None,
-        channels_x=translator.card.channels_x,
-        channels_y=translator.card.channels_y,
-        paired=METHODS[config.method].paired,
-        swap=config.swap,
+    judged = judge(
+        run,
+        instruments or Instruments(EfficientNetLite0()),
+        checkpoint=checkpoint,
+        dataset=dataset,
     )
-    net = features or EfficientNetLite0(translator.device)
-    scored = evaluate(translator, data, read_images(translator.card), net, limit=limit)
-    facts = gather_facts(run, folder, translator, config)
-    numbers = {
-        "metric": scored.metric,
-        "held_out": scored.held_out,
-        "data": facts.data,
-        "preset": facts.preset,
-        "step": facts.step,
-        "seconds": facts.seconds,
-        "directions": scored.numbers(),
-    }
-    _write(run / "numbers.json", json.dumps(numbers, indent=1))
-    page = run / "report.html"
-    _write(page, render(run, scored, facts, reference_runs(facts.data), about))
-    return page, scored
+    save(judged)
+    page = judged.run / "report.html"
+    facts = gather_facts(judged.run, judged.folder, judged.translators["run"], judged.config)
+    write_page(page, render(judged, facts, reference_runs(facts.data), about))
+    return page, judged
 
 
 def gather_facts(
@@ -172,28 +156,21 @@ def reference_runs(data: str) -> list[dict[str, Any]]:
 
 
 def render(
-    run: Path,
-    scored: Evaluation,
-    facts: Facts,
-    references: list[dict[str, Any]],
-    about: str | None = None,
+    judged: Judged, facts: Facts, references: list[dict[str, Any]], about: str | None = None
 ) -> str:
     """The whole page as text: no address in it leads anywhere but into itself."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("unpaired.evaluation"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["figure"] = figure
+    scored, run = judged.evaluation, judged.run
     metrics = read_metrics(run)
-    return environment.get_template("report.html.j2").render(
+    names = net_names(scored)
+    return template("report.html.j2").render(
         facts=facts,
         about=about,
-        metric=scored.metric,
+        metric=titled(METRICS["kid"], names),
+        names=names,
+        segmenter=scored.segmenter,
+        steps={row: own.card.step for row, own in judged.translators.items()},
         held_out=scored.held_out,
-        sides=[_side(side, facts) for side in scored.sides],
+        sides=[_side(side, scored, facts) for side in scored.sides],
         strips=[_strip(run, side, facts, metrics, len(scored.sides)) for side in scored.sides],
         curves=loss_curves(metrics),
         references=references,
@@ -201,15 +178,14 @@ def render(
     )
 
 
-def figure(value: float, digits: int) -> str:
-    """A number with so many decimals, with a proper minus, and none before zero."""
-    text = f"{value:.{digits}f}"
-    return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", "\u2212")
+def net_names(scored: Evaluation) -> dict[str, str | None]:
+    """What stands in the titles of metrics."""
+    return {"features": scored.features, "perceptual": scored.perceptual}
 
 
-def _side(side: Side, facts: Facts) -> dict[str, Any]:
+def _side(side: Side, scored: Evaluation, facts: Facts) -> dict[str, Any]:
     """One direction, as the template wants it."""
-    source, target = side.direction.split("2")
+    source, target = domains(side.direction)
     columns: list[tuple[str, str, Pixels]] = [
         ("input", facts.domains[source], side.inputs),
         ("ours", "translation", side.translated),
@@ -217,60 +193,54 @@ def _side(side: Side, facts: Facts) -> dict[str, Any]:
     ]
     if side.truth is not None:
         columns.append(("truth", "hidden truth", side.truth))
-    if side.reconstructed is not None:
-        columns.append(("other", "translated back", side.reconstructed))
+    if side.reconstruction is not None:
+        columns.append(("other", "translated back", side.reconstruction.pictures))
     count = len(side.inputs)
     typical = spread(count, TYPICAL)
-    worst = [] if side.errors is None else [int(i) for i in np.argsort(-side.errors)[:WORST]]
-    scores = [_row(name, score, side.scores) for name, score in side.scores.items()]
-    sheet = side.inputs.shape[0] * side.inputs.shape[1] * side.inputs.shape[2] <= SHEET_PIXELS
+    sheet = side.inputs[..., 0].size <= SHEET_PIXELS
     return {
         "direction": side.direction,
         "source": facts.domains[source],
         "target": facts.domains[target],
         "count": count,
-        "every": count / max(1, len(typical)),
         "columns": [(kind, label) for kind, label, _ in columns],
         "typical": [_pictures(i, side, columns) for i in typical],
-        "worst": [_pictures(i, side, columns) for i in worst],
+        "failures": [
+            {
+                "caption": caption % (min(WORST, count), count),
+                "rows": [
+                    _pictures(i, side, columns, side.per_picture[key])
+                    for i in np.argsort(-side.per_picture[key])[:WORST]
+                ],
+            }
+            for key, caption in FAILURES.items()
+            if key in side.per_picture
+        ],
         "by_truth": side.truth is not None,
-        "scores": scores,
-        "cycle": side.cycle,
+        "tables": number_tables(side.scores, net_names(scored)),
+        "reconstruction": side.reconstruction,
         "verdict": verdict(side.scores),
         "sheet": data_uri(_sheet(side), lossless=False) if sheet and count else None,
     }
 
 
-def _pictures(index: int, side: Side, columns: list[tuple[str, str, Pixels]]) -> dict[str, Any]:
-    error = None if side.errors is None else float(side.errors[index])
-    pictures = [(kind, label, data_uri(pixels[index])) for kind, label, pixels in columns]
-    return {"name": side.names[index], "error": error, "pictures": pictures}
-
-
-def _row(name: str, score: Score, scores: Mapping[str, Score]) -> dict[str, Any]:
-    """One line of the table, with bars on the scale of the largest value."""
-
-    def bar(estimate: Estimate | None, among: list[Estimate | None]) -> dict[str, float] | None:
-        if estimate is None:
-            return None
-        top = max(max(e.high, e.value) for e in among if e is not None) or 1.0
-        share = [100 * max(0.0, v) / top for v in (estimate.value, estimate.low, estimate.high)]
-        return dict(zip(("value", "low", "high"), share))
-
+def _pictures(
+    index: int,
+    side: Side,
+    columns: list[tuple[str, str, Pixels]],
+    values: NDArray[np.float64] | None = None,
+) -> dict[str, Any]:
+    """One row of a gallery; `values`: what is said beneath the translation."""
     return {
-        "key": name,
-        "label": ROWS[name],
-        "kid": score.kid,
-        "mae": score.mae,
-        "kid_bar": bar(score.kid, [s.kid for s in scores.values()]),
-        "mae_bar": bar(score.mae, [s.mae for s in scores.values()]),
+        "name": side.names[index],
+        "value": None if values is None else float(values[index]),
+        "pictures": [(kind, label, data_uri(pixels[index])) for kind, label, pixels in columns],
     }
 
 
-def verdict(scores: Mapping[str, Score]) -> str:
+def verdict(scores: Mapping[str, Scores]) -> str:
     """What the numbers say, in a sentence that doesn't flatter."""
-    values = {name: score.kid for name, score in scores.items()}
-    ours, plain, colour = values["run"], values["input"], values["colour"]
+    ours, plain, colour = (scores[row].get("kid") for row in ("run", "input", "colour"))
     if ours is None or plain is None or colour is None:
         return "Too few pictures to measure."
     better, name = (
@@ -338,17 +308,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a text file under its final name only when it is whole.
-
-    Raises: UserError if the disk is full or not writable.
-    """
-    fresh = path.with_name(f".{path.name}.part")
-    try:
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(path)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(f'cannot write "{path}": {reason}; make room or mend the folder') from None

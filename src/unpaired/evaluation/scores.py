@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unpaired.data.decode import Pixels, UnreadableImage, with_channels, with_dtype
-from unpaired.data.domains import DataSet, Domain
-from unpaired.data.images import DomainName, ImageConfig, prepare_fixed
-from unpaired.data.order import spread
+from unpaired.data.decode import Pixels, with_channels, with_dtype
+from unpaired.data.images import DomainName
 from unpaired.evaluation.baselines import ColourTransform
-from unpaired.evaluation.distances import kid_estimate
+from unpaired.evaluation.distances import (
+    fid_estimate,
+    fid_least,
+    kid_estimate,
+    precision_recall_estimates,
+)
 from unpaired.evaluation.estimates import Estimate, mean_estimate
-from unpaired.evaluation.features import FeatureNet, as_rgb
-from unpaired.evaluation.paired import absolute_errors
+from unpaired.evaluation.faithfulness import Faithfulness, faithfulness
+from unpaired.evaluation.features import FeatureNet, Features, as_rgb
+from unpaired.evaluation.label_task import LabelTask
+from unpaired.evaluation.metrics import Scores
+from unpaired.evaluation.paired import absolute_errors, psnr, ssim
+from unpaired.evaluation.perceptual import PerceptualNet
+from unpaired.evaluation.reconstruction import Reconstruction, reconstruct
+from unpaired.evaluation.views import Views
 from unpaired.methods.base import Direction
 from unpaired.translation.translator import Translator
 
-LIMIT = 500  # pictures per domain; more take longer and say little more
 BATCH = 16
 BACK: dict[Direction, Direction] = {"x2y": "y2x", "y2x": "x2y"}
+NEIGHBOURS = 3  # real pictures that a translation's own distance is taken to
 
-
-@dataclass(frozen=True)
-class Score:
-    """One row of the table. None: this can't be measured here."""
-
-    kid: Estimate | None
-    mae: Estimate | None
+PerPicture = dict[str, NDArray[np.float64]]  # each (N,)
 
 
 @dataclass(frozen=True)
 class Side:
     """One direction: what went in, what came out, and how far it is from real.
 
-    Pictures are (N, size, size, C) in the type of their domain.
+    Pictures are (N, H, W, C) in the type of their domain.
     """
 
     direction: Direction
@@ -46,23 +50,26 @@ class Side:
     translated: Pixels
     recoloured: Pixels
     """The inputs under the best single colour transform fitted on training pictures."""
-    reconstructed: Pixels | None
-    """The translations translated back; None if the run has one direction."""
     truth: Pixels | None
     """The hidden true pairs; None if the data set has none."""
-    scores: dict[str, Score]
-    """By "input", "colour", "run" and "real"."""
-    cycle: Estimate | None
-    """Mean absolute error of the reconstructions, in grey levels."""
-    errors: np.ndarray | None
-    """(N,): each translation's error against its truth, else its cycle error; worse is larger."""
+    reconstruction: Reconstruction | None
+    """The translations translated back; None if the run has one direction."""
+    faithfulness: Faithfulness
+    """Where each translation may have invented something."""
+    scores: dict[str, Scores]
+    """By row: "run", then what gives it meaning (ROWS of the report), then by metric."""
+    per_picture: PerPicture
+    """By metric, of the run's translations."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Both directions of a run, and what they were measured on."""
+    """Every direction of a run, and what it was measured on."""
 
-    metric: str
+    features: str
+    """Names of the nets in whose space distances were taken."""
+    perceptual: str | None
+    segmenter: str | None
     held_out: bool
     """False: the data set has no test split, and these pictures were trained on."""
     sides: tuple[Side, ...]
@@ -72,107 +79,163 @@ class Evaluation:
         return {
             side.direction: {
                 "pictures": len(side.inputs),
-                "scores": {name: asdict(score) for name, score in side.scores.items()},
-                "cycle_mae": asdict(side.cycle) if side.cycle else None,
+                "scores": {
+                    row: {metric: e and asdict(e) for metric, e in scores.items()}
+                    for row, scores in side.scores.items()
+                },
+                "reconstruction": side.reconstruction and side.reconstruction.numbers(),
             }
             for side in self.sides
         }
 
 
 def evaluate(
-    translator: Translator,
-    dataset: DataSet,
-    images: ImageConfig,
+    translators: Mapping[str, Translator],
+    views: Views,
     features: FeatureNet,
     *,
-    limit: int = LIMIT,
+    perceptual: PerceptualNet | None = None,
+    labels: LabelTask | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Translate the test pictures and compare: sets by KID, pairs by mean absolute error.
+    """Translate the test pictures and compare: sets by their features, pairs one by one.
 
     Each direction is measured against the real test pictures of its target domain. "real" is what
     the training pictures of that domain score against them: as near as real pictures of other
-    things come. Pictures are seen as in training samples, without chance.
+    things come.
 
-    Args: limit: pictures per domain and split, spread evenly.
+    Args:
+        translators: by row of the table; the first is the run whose pictures are kept, others
+            (such as "best" beside "run") give numbers only.
+        labels: for data of label images and photos.
     """
-    held_out = len(dataset.test_x) > 1 and len(dataset.test_y) > 1
-    size = translator.card.size
-    pairs = held_out and dataset.paired_test
-    x, y = (dataset.test_x, dataset.test_y) if held_out else (dataset.train_x, dataset.train_y)
-    sets = {"x": _views(x, "x", images, size, limit), "y": _views(y, "y", images, size, limit)}
-    if pairs:  # a pair of which one can't be read is no pair
-        both = np.intersect1d(sets["x"][0], sets["y"][0])
-        sets = {d: (both, pixels[np.isin(kept, both)]) for d, (kept, pixels) in sets.items()}
-    train = {
-        "x": _views(dataset.train_x, "x", images, size, limit)[1],
-        "y": _views(dataset.train_y, "y", images, size, limit)[1],
-    }
-    seen: dict[int, tuple[Pixels, np.ndarray]] = {}  # holds the pictures, so that ids stay theirs
+    judge = _Judge(views, features, perceptual, labels, seed)
+    first = next(iter(translators.values()))
+    sides = tuple(_side(judge, translators, direction) for direction in first.directions)
+    return Evaluation(
+        features=features.name,
+        perceptual=perceptual.name if perceptual is not None and views.paired else None,
+        segmenter=labels.segmenter.name if labels is not None and labels.segmenter else None,
+        held_out=views.held_out,
+        sides=sides,
+    )
 
-    def vectors(pictures: Pixels) -> np.ndarray:
-        if id(pictures) not in seen:
-            seen[id(pictures)] = pictures, features(as_rgb(pictures))
-        return seen[id(pictures)][1]
 
-    def distance(pictures: Pixels, real: Pixels) -> Estimate | None:
-        if min(len(pictures), len(real)) < 2:
-            return None
-        return kid_estimate(vectors(pictures), vectors(real), seed)
+class _Judge:
+    """What pictures in a direction's target domain score."""
 
-    sides = []
-    for direction in translator.directions:
-        source, target = direction.split("2")
-        kept, inputs = sets[source]
-        domain = {"x": x, "y": y}[source]
-        real = sets[target][1]
-        truth = real if pairs else None
-        translated = _translate(translator, inputs, direction)
-        back = BACK[direction]
-        returned = (
-            _translate(translator, translated, back) if back in translator.directions else None
+    def __init__(
+        self,
+        views: Views,
+        features: FeatureNet,
+        perceptual: PerceptualNet | None,
+        labels: LabelTask | None,
+        seed: int,
+    ) -> None:
+        self.views, self.features, self.perceptual = views, features, perceptual
+        self.labels, self.seed = labels, seed
+        self.seen: dict[int, tuple[Pixels, Features]] = {}  # holds pictures: ids stay theirs
+
+    def vectors(self, pictures: Pixels) -> Features:
+        if id(pictures) not in self.seen:
+            self.seen[id(pictures)] = pictures, self.features(as_rgb(pictures))
+        return self.seen[id(pictures)][1]
+
+    def scores(self, pictures: Pixels, direction: Direction) -> tuple[Scores, PerPicture]:
+        """Everything that one set of pictures can be given: (means, each picture's own)."""
+        target = domains(direction)[1]
+        real = self.views.test[target]
+        own: PerPicture = {}
+        found: Scores = {}
+        if self.labels is not None and self.labels.judges(direction, self.views.paired):
+            maps = self.labels.read(pictures, direction)
+            found |= self.labels.scores(maps, self.seed)
+            own |= self.labels.per_picture(maps)
+        found |= self.distances(pictures, real)
+        own["feature_distance"] = neighbour_distances(self.vectors(pictures), self.vectors(real))
+        if self.views.paired:
+            pairs = {
+                "l1": absolute_errors(pictures, real),
+                "psnr": psnr(pictures, real),
+                "ssim": ssim(pictures, real),
+            }
+            if self.perceptual is not None:
+                pairs["lpips"] = self.perceptual(as_rgb(pictures), as_rgb(real))
+            found |= {name: mean_estimate(values, self.seed) for name, values in pairs.items()}
+            own |= pairs
+        return found, own
+
+    def distances(self, pictures: Pixels, real: Pixels) -> Scores:
+        """How far a set of pictures lies from a real set."""
+        a, b = self.vectors(pictures), self.vectors(real)
+        found: Scores = {"kid": kid_estimate(a, b, self.seed)}
+        if min(len(a), len(b)) >= fid_least(a):
+            found["fid"] = fid_estimate(a, b, self.seed)
+        return found | precision_recall_estimates(a, b, seed=self.seed)
+
+
+def _side(judge: _Judge, translators: Mapping[str, Translator], direction: Direction) -> Side:
+    views, labels = judge.views, judge.labels
+    source, target = domains(direction)
+    inputs, real = views.test[source], views.test[target]
+    plain = as_pictures_of(inputs, real)
+    transform = ColourTransform.fit(as_pictures_of(views.train[source], real), views.train[target])
+    recoloured = transform(plain)
+    made = {row: _translate(own, inputs, direction) for row, own in translators.items()}
+    first, *_ = translators
+    main, translated = translators[first], made[first]
+    scores: dict[str, Scores] = {}
+    for row, pictures in {"input": plain, "colour": recoloured, **made}.items():
+        scores[row], own = judge.scores(pictures, direction)
+        if row == first:
+            per_picture = own
+    if labels is not None and labels.judges(direction, views.paired):
+        scores |= labels.floors(direction, views, judge.seed)
+    floor = (views.train[target], real) if views.held_out else (real[::2], real[1::2])
+    scores["real"] = judge.distances(*floor) if min(map(len, floor)) > 1 else {}
+    reconstruction = None
+    if (back := BACK[direction]) in main.directions:
+        reconstruction = reconstruct(
+            lambda pictures: _translate(main, pictures, back), inputs, translated, judge.seed
         )
-        plain = _as(inputs, real)
-        transform = ColourTransform.fit(_as(train[source], real), train[target])
-        recoloured = transform(plain)
-        scores = {
-            "input": Score(distance(plain, real), _error(plain, truth, seed)),
-            "colour": Score(distance(recoloured, real), _error(recoloured, truth, seed)),
-            "run": Score(distance(translated, real), _error(translated, truth, seed)),
-        }
-        floor = (train[target], real) if held_out else (real[::2], real[1::2])
-        scores["real"] = Score(distance(*floor), None)
-        cycle = None if returned is None else absolute_errors(returned, inputs)
-        sides.append(
-            Side(
-                direction=direction,
-                names=tuple(domain.names[i] for i in kept),
-                inputs=inputs,
-                translated=translated,
-                recoloured=recoloured,
-                reconstructed=returned,
-                truth=truth,
-                scores=scores,
-                cycle=None if cycle is None else mean_estimate(cycle, seed),
-                errors=cycle if truth is None else absolute_errors(translated, truth),
-            )
-        )
-    return Evaluation(f"KID-{features.name}", held_out, tuple(sides))
+        per_picture |= {f"cycle_{k}": v for k, v in reconstruction.per_picture.items()}
+    faith = faithfulness(
+        inputs, translated, None if reconstruction is None else reconstruction.pictures
+    )
+    return Side(
+        direction=direction,
+        names=views.names[source],
+        inputs=inputs,
+        translated=translated,
+        recoloured=recoloured,
+        truth=real if views.paired else None,
+        reconstruction=reconstruction,
+        faithfulness=faith,
+        scores=scores,
+        per_picture=per_picture | {"structure_change": faith.structure_change},
+    )
 
 
-def _views(
-    domain: Domain, name: DomainName, images: ImageConfig, size: int, limit: int
-) -> tuple[NDArray[np.int64], Pixels]:
-    """A domain's readable pictures as training samples are: (indices, (N, size, size, C))."""
-    kept, pictures = [], []
-    for i in spread(len(domain), limit):
-        try:
-            pictures.append(prepare_fixed(domain.read(i), images.of(name), size))
-        except (UnreadableImage, ValueError):
-            continue
-        kept.append(i)
-    empty = np.zeros((0, size, size, domain.channels), domain.dtype)
-    return np.array(kept, np.int64), np.stack(pictures) if pictures else empty
+def domains(direction: Direction) -> tuple[DomainName, DomainName]:
+    """(source, target) of a direction."""
+    return ("x", "y") if direction == "x2y" else ("y", "x")
+
+
+def neighbour_distances(a: Features, b: Features, k: int = NEIGHBOURS) -> NDArray[np.float64]:
+    """(n, d), (m, d) -> (n,): each vector's mean Euclidean distance to its k nearest in `b`."""
+    squared = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
+    nearest = np.sort(np.sqrt(np.maximum(squared, 0)), axis=1)[:, :k]
+    distances: NDArray[np.float64] = nearest.mean(axis=1)
+    return distances
+
+
+def as_pictures_of(pictures: Pixels, like: Pixels) -> Pixels:
+    """With the channels and type of another domain."""
+    if pictures.shape[3] == like.shape[3] and pictures.dtype == like.dtype:
+        return pictures
+    flat = pictures.reshape(-1, *pictures.shape[2:])
+    same = with_dtype(with_channels(flat, like.shape[3]), str(like.dtype))
+    return same.reshape(*pictures.shape[:3], like.shape[3])
 
 
 def _translate(translator: Translator, pictures: Pixels, direction: Direction) -> Pixels:
@@ -182,14 +245,6 @@ def _translate(translator: Translator, pictures: Pixels, direction: Direction) -
     return np.stack(made)
 
 
-def _as(pictures: Pixels, like: Pixels) -> Pixels:
-    """With the channels and type of another domain."""
-    if pictures.shape[3] == like.shape[3] and pictures.dtype == like.dtype:
-        return pictures
-    flat = pictures.reshape(-1, *pictures.shape[2:])
-    same = with_dtype(with_channels(flat, like.shape[3]), str(like.dtype))
-    return same.reshape(*pictures.shape[:3], like.shape[3])
-
-
-def _error(pictures: Pixels, truth: Pixels | None, seed: int) -> Estimate | None:
-    return None if truth is None else mean_estimate(absolute_errors(pictures, truth), seed)
+def mean_of(estimate: Estimate | None) -> float | None:
+    """The value alone."""
+    return None if estimate is None else estimate.value

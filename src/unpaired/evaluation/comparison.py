@@ -1,0 +1,241 @@
+"""Several runs on the same data as one page: the same test pictures, side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unpaired.data.decode import Pixels, read_picture
+from unpaired.data.order import spread
+from unpaired.errors import UserError
+from unpaired.evaluation.estimates import Estimate
+from unpaired.evaluation.figures import data_uri
+from unpaired.evaluation.instruments import LIMIT
+from unpaired.evaluation.judging import data_of
+from unpaired.evaluation.metrics import METRICS, Scores
+from unpaired.evaluation.pages import ROWS, cell, template, titled, write_page
+from unpaired.evaluation.report import domain_names
+from unpaired.evaluation.scores import BACK, domains
+from unpaired.evaluation.views import Views, open_views
+from unpaired.methods import METHODS
+from unpaired.methods.base import Direction
+from unpaired.training.checkpoint import find_checkpoint, read_card, read_images
+from unpaired.training.config import CHANGEABLE_ON_RESUME, TrainConfig, differences, read_yaml
+
+SHOWN = 8  # test pictures per strip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method: a run for each seed, or the runs of its two directions."""
+
+    label: str
+    runs: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A run in one direction, in the frame of the page: X and Y as the first run has them."""
+
+    run: Path
+    own: Direction
+    """What the run itself calls the direction."""
+    seed: int
+    pictures: int
+    scores: dict[str, Any]
+    """By row and metric, as numbers.json has them."""
+
+
+def grouped(runs: Sequence[Path]) -> list[Entry]:
+    """Runs that differ in nothing but seed and direction count as one method.
+
+    Raises: UserError if a folder is no run.
+    """
+    groups: list[tuple[TrainConfig[Any], list[Path]]] = []
+    for run in runs:
+        config = read_yaml(run / "config.yaml")
+        for known, members in groups:
+            if known.method == config.method and not _apart(known, config):
+                members.append(run)
+                break
+        else:
+            groups.append((config, [run]))
+    labels = [_label(config) for config, _ in groups]
+    return [
+        Entry(label if labels.count(label) == 1 else f"{label}, {members[0].name}", tuple(members))
+        for label, (_, members) in zip(labels, groups)
+    ]
+
+
+def _apart(a: TrainConfig[Any], b: TrainConfig[Any]) -> set[str]:
+    lengths = {"steps", "epochs", "minutes"}
+    ignored = (CHANGEABLE_ON_RESUME - lengths) | {"seed", "swap", "channels_x", "channels_y"}
+    found = set(differences(a, b)) - ignored
+    return {name for name in found if a.swap == b.swap or not name.startswith("images.")}
+
+
+def _label(config: TrainConfig[Any]) -> str:
+    title = METHODS[config.method].title
+    return f"{title}, {config.preset.replace('+', ' + ')}" if config.preset else title
+
+
+def sightings(entry: Entry, direction: Direction, swapped: bool) -> list[Sighting]:
+    """The runs of an entry that go in a direction of the page, one per seed.
+
+    Args: swapped: whether the page's X and Y are those of a run with --swap.
+    Raises: UserError if a run was not judged yet.
+    """
+    found = []
+    for run in entry.runs:
+        config = read_yaml(run / "config.yaml")
+        own = direction if config.swap == swapped else BACK[direction]
+        try:
+            numbers = json.loads((run / "numbers.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise UserError(f'"{run}" was not evaluated; run: unpaired evaluate {run}') from None
+        if own in numbers["directions"]:
+            side = numbers["directions"][own]
+            found.append(Sighting(run, own, numbers["seed"], side["pictures"], side["scores"]))
+    return found
+
+
+def combined(estimates: Sequence[dict[str, float]]) -> Estimate:
+    """One figure of several seeds: their mean, and its deviation as `error`; of one: as it is."""
+    if len(estimates) == 1:
+        return Estimate(**estimates[0])
+    values = np.array([estimate["value"] for estimate in estimates])
+    deviation = float(values.std(ddof=1))
+    mean = float(values.mean())
+    return Estimate(mean, mean - deviation, mean + deviation, deviation)
+
+
+def combined_scores(seen: Sequence[Sighting], row: str) -> Scores:
+    """A row of several seeds."""
+    rows = [one.scores.get(row, {}) for one in seen]
+    keys = [key for key in METRICS if rows and all(values.get(key) for values in rows)]
+    return {key: combined([values[key] for values in rows]) for key in keys}
+
+
+def write_comparison(
+    path: Path,
+    entries: Sequence[Entry],
+    *,
+    title: str = "Several runs",
+    about: str | None = None,
+    tables: Sequence[dict[str, Any]] = (),
+) -> Path:
+    """One page: per direction, every method's figures beside its translations of the same pictures.
+
+    Args:
+        entries: runs that were judged (`judging.save`), on one data set.
+        about: a paragraph at the head of the page.
+        tables: of the paper, as the template wants them.
+    Raises: UserError if a run was not judged, or the data are gone.
+    """
+    first = read_yaml(entries[0].runs[0] / "config.yaml")
+    card = read_card(find_checkpoint(entries[0].runs[0]))
+    views = open_views(
+        data_of(first, card.channels_x, card.channels_y, paired=False),
+        read_images(card),
+        card.size,
+        LIMIT,
+    )
+    names = domain_names(card.data)
+    directions: list[Direction] = ["x2y", "y2x"]
+    parts = []
+    for direction in directions:
+        seen = {entry.label: sightings(entry, direction, first.swap) for entry in entries}
+        seen = {label: runs for label, runs in seen.items() if runs}
+        if seen:
+            parts.append(_direction(direction, seen, views, names))
+    text = template("comparison.html.j2").render(
+        title=title, about=about, tables=tables, ways=parts, data=card.data
+    )
+    write_page(path, text)
+    return path
+
+
+def _direction(
+    direction: Direction,
+    seen: dict[str, list[Sighting]],
+    views: Views,
+    names: dict[str, str],
+) -> dict[str, Any]:
+    source, target = domains(direction)
+    shown = spread(len(views.test[source]), SHOWN)
+    strips: list[tuple[str, str, list[Pixels]]] = [
+        ("input", names[source], [views.test[source][i] for i in shown])
+    ]
+    for label, runs in seen.items():
+        folder = runs[0].run / "translations" / runs[0].own
+        made = [_translation(folder, views.names[source][i]) for i in shown]
+        strips.append(("ours", label, made))
+    if views.paired:
+        strips.append(("truth", "hidden truth", [views.test[target][i] for i in shown]))
+    some = next(iter(seen.values()))[0]
+    rows: dict[str, tuple[str, Scores, int]] = {}
+    for label, runs in seen.items():
+        rows[label] = ("run", combined_scores(runs, "run"), len(runs))
+        best = [one for one in runs if "best" in one.scores]
+        if best:
+            rows[f"{label}, best on validation"] = (
+                "best",
+                combined_scores(best, "best"),
+                len(best),
+            )
+    for name, label in ROWS.items():
+        if name in some.scores and name not in ("run", "best"):
+            rows[label] = (name, combined_scores([some], name), 1)
+    keys = [key for key in METRICS if any(scores.get(key) for _, scores, _ in rows.values())]
+    return {
+        "direction": direction,
+        "source": names[source],
+        "target": names[target],
+        "count": len(views.test[source]),
+        "every": len(views.test[source]) / len(shown),
+        "strips": [(kind, label, [data_uri(p) for p in made]) for kind, label, made in strips],
+        "columns": [
+            {"title": titled(METRICS[key], _nets(some)), "better": METRICS[key].better}
+            for key in keys
+        ],
+        "rows": [
+            {
+                "key": kind,
+                "label": label,
+                "seeds": count,
+                "cells": [
+                    cell(
+                        scores.get(key),
+                        METRICS[key],
+                        [e for _, other, _ in rows.values() if (e := other.get(key)) is not None],
+                    )
+                    for key in keys
+                ],
+            }
+            for label, (kind, scores, count) in rows.items()
+        ],
+    }
+
+
+def _nets(sighting: Sighting) -> dict[str, str | None]:
+    numbers = json.loads((sighting.run / "numbers.json").read_text(encoding="utf-8"))
+    return {key: numbers["instruments"][key] for key in ("features", "perceptual")}
+
+
+def _translation(folder: Path, name: str) -> Pixels:
+    """The saved translation of a test picture.
+
+    Raises: UserError if it isn't there: the run was judged on other pictures.
+    """
+    for suffix in ("png", "tif"):
+        if (path := folder / f"{name}.{suffix}").is_file():
+            return read_picture(path).pixels
+    raise UserError(
+        f'"{folder}" has no translation of "{name}": the runs were not evaluated on the same '
+        "pictures; compare runs on one data set, evaluated alike"
+    )

@@ -1,0 +1,149 @@
+"""A run on disk, judged: its test pictures translated, measured, and kept beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unpaired.data.decode import Picture
+from unpaired.data.domains import DataSet, open_dataset
+from unpaired.errors import UserError
+from unpaired.evaluation.instruments import Instruments
+from unpaired.evaluation.label_task import label_task
+from unpaired.evaluation.scores import Evaluation, evaluate
+from unpaired.evaluation.views import open_views
+from unpaired.methods import METHODS
+from unpaired.training.checkpoint import find_checkpoint, read_images
+from unpaired.training.config import TrainConfig, read_yaml
+from unpaired.translation.output import choose_format, encode, write_whole
+from unpaired.translation.translator import Translator
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A run and what was found."""
+
+    run: Path
+    config: TrainConfig[Any]
+    translators: dict[str, Translator]
+    """By row of the table: "run", and "best" if a validation share chose another checkpoint."""
+    folder: Path
+    """The checkpoint whose pictures are shown."""
+    evaluation: Evaluation
+    instruments: Instruments
+
+    def numbers(self) -> dict[str, Any]:
+        """All of it for machines, and what is needed to know whether it is still true."""
+        evaluation = self.evaluation
+        return {
+            "instruments": self.instruments.names(),
+            "steps": {row: own.card.step for row, own in self.translators.items()},
+            "data": self.translators["run"].card.data,
+            "preset": self.config.preset,
+            "seed": self.config.seed,
+            "held_out": evaluation.held_out,
+            "directions": evaluation.numbers(),
+        }
+
+
+def judge(
+    run: Path,
+    instruments: Instruments,
+    *,
+    checkpoint: str = "latest",
+    dataset: DataSet | None = None,
+) -> Judged:
+    """Score a run's last checkpoint, and the best one beside it if validation chose another.
+
+    Args:
+        checkpoint: "latest", "best" or a step number; only "latest" brings the best along.
+        dataset: None: the data the run was trained on.
+    Raises: UserError if `run` is no run, its data are no longer there, or can't be judged so.
+    """
+    run = Path(run)
+    folder = find_checkpoint(run, checkpoint)
+    translators = {"run": Translator.load(folder)}
+    if checkpoint == "latest" and (run / "best").is_file():
+        best = find_checkpoint(run, "best")
+        if best.name != folder.name:
+            translators["best"] = Translator.load(best)
+    config = read_yaml(run / "config.yaml")
+    card = translators["run"].card
+    images = read_images(card)
+    data = dataset or data_of(config, card.channels_x, card.channels_y)
+    views = open_views(data, images, card.size, instruments.limit)
+    labels = None
+    if instruments.classes is not None:
+        try:
+            pairs = data_of(config, card.channels_x, card.channels_y, paired=True)
+        except UserError:  # no true pairs to fit floors on
+            pairs = None
+        labels = label_task(
+            instruments.classes,
+            data,
+            pairs,
+            images,
+            card.size,
+            instruments.limit,
+            instruments.segmenter,
+        )
+    evaluation = evaluate(
+        translators,
+        views,
+        instruments.features,
+        perceptual=instruments.perceptual,
+        labels=labels,
+        seed=instruments.seed,
+    )
+    return Judged(run, config, translators, folder, evaluation, instruments)
+
+
+def data_of(
+    config: TrainConfig[Any], channels_x: int, channels_y: int, *, paired: bool | None = None
+) -> DataSet:
+    """The data set of a run; `paired`: None: as its method takes it."""
+    return open_dataset(
+        config.data,
+        Path(config.x) if config.x else None,
+        Path(config.y) if config.y else None,
+        channels_x=channels_x,
+        channels_y=channels_y,
+        paired=METHODS[config.method].paired if paired is None else paired,
+        swap=config.swap,
+    )
+
+
+def save(judged: Judged) -> None:
+    """Keep the numbers and every translated test picture in the run's folder.
+
+    Raises: UserError if the folder can't be written.
+    """
+    try:
+        for side in judged.evaluation.sides:
+            below = judged.run / "translations" / side.direction
+            for name, pixels in zip(side.names, side.translated):
+                picture = Picture(pixels)
+                format = choose_format(picture, None)
+                path = below / f"{name}.{format}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(path, encode(picture, format))
+        text = json.dumps(judged.numbers(), indent=1)
+        write_whole(judged.run / "numbers.json", text.encode())  # last: it vouches for the pictures
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(
+            f'cannot write to "{judged.run}": {reason}; make room or mend the folder'
+        ) from None
+
+
+def saved_numbers(run: Path, instruments: Instruments) -> dict[str, Any] | None:
+    """What `save` wrote, if it is of this run's last checkpoint and these instruments."""
+    try:
+        numbers: dict[str, Any] = json.loads((run / "numbers.json").read_text(encoding="utf-8"))
+        same = numbers["instruments"] == json.loads(json.dumps(instruments.names()))
+        current = numbers["steps"]["run"] == int(find_checkpoint(run).name.split("_")[-1])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return numbers if same and current else None

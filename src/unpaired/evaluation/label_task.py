@@ -1,0 +1,132 @@
+"""Label images in one domain, photos in the other: who reads which, and the floors beneath both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unpaired.data.decode import Pixels
+from unpaired.data.domains import DataSet
+from unpaired.data.images import DomainName, ImageConfig
+from unpaired.errors import UserError
+from unpaired.evaluation.features import as_rgb
+from unpaired.evaluation.labels import Classes, ColourLookup, exact, majority, nearest
+from unpaired.evaluation.metrics import Scores
+from unpaired.evaluation.segmentation import segmentation_estimates, segmentation_per_picture
+from unpaired.evaluation.segmenter import Segmenter
+from unpaired.evaluation.views import DOMAINS, Views, open_views, unmixed
+from unpaired.methods.base import Direction
+
+Maps = NDArray[np.uint8]  # (N, H, W), IGNORED where nothing counts
+
+TRIED = 8  # pictures that tell which domain holds label images
+
+
+@dataclass(frozen=True)
+class LabelTask:
+    """How class maps are compared with the true ones (the FCN score, and nearest colours).
+
+    labels -> photo: the segmenter reads the photo. photo -> labels: each pixel's nearest palette
+    colour. Either way the classes are compared with those of the true label images.
+    """
+
+    classes: Classes
+    domain: DomainName
+    """Which domain holds the label images."""
+    truth: Maps
+    """Of the test label images."""
+    segmenter: Segmenter | None
+    lookup: ColourLookup | None
+    """Mean colour per class, fitted on true training pairs; None if there are none."""
+    commonest: int | None
+    """The class of most training pixels."""
+
+    def judges(self, direction: Direction, paired: bool) -> bool:
+        """Whether the true class maps of what goes in are known: label images, or their pairs."""
+        return paired or direction.startswith(self.domain)
+
+    def read(self, pictures: Pixels, direction: Direction) -> Maps | None:
+        """The class maps of pictures in the target domain; None: there is nobody to read them."""
+        rgb = as_rgb(pictures)
+        if direction.endswith(self.domain):
+            return nearest(rgb, self.classes)
+        return None if self.segmenter is None else self.segmenter(rgb)
+
+    def scores(self, maps: Maps | None, seed: int) -> Scores:
+        """The three figures of class maps against the true ones."""
+        if maps is None:
+            return {}
+        return segmentation_estimates(self.truth, maps, len(self.classes.names), seed)
+
+    def per_picture(self, maps: Maps | None) -> dict[str, NDArray[np.float64]]:
+        """The three figures of each picture by itself, each (N,); nan where no class counts."""
+        if maps is None:
+            return {}
+        return segmentation_per_picture(self.truth, maps, len(self.classes.names))
+
+    def floors(self, direction: Direction, views: Views, seed: int) -> dict[str, Scores]:
+        """What is reached without learning shapes, and the segmenter's own score as the ceiling."""
+        rows: dict[str, Scores] = {}
+        photos: DomainName = "y" if self.domain == "x" else "x"
+        if self.commonest is not None:
+            rows["majority"] = self.scores(majority(self.truth, self.commonest), seed)
+        if self.lookup is not None and views.paired:
+            drawn = (
+                self.lookup.classes_of(as_rgb(views.test[photos]))
+                if direction.endswith(self.domain)
+                else self.read(self.lookup.photo_of(self.truth), direction)
+            )
+            rows["lookup"] = self.scores(drawn, seed)
+        if self.segmenter is not None and views.paired:
+            rows["ceiling"] = self.scores(self.segmenter(as_rgb(views.test[photos])), seed)
+        return rows
+
+
+def label_task(
+    classes: Classes,
+    dataset: DataSet,
+    pairs: DataSet | None,
+    images: ImageConfig,
+    size: int,
+    limit: int,
+    segmenter: Segmenter | None = None,
+) -> LabelTask:
+    """Find the domain that holds label images, read the true class maps and fit the floors.
+
+    Args:
+        dataset: what is being judged.
+        pairs: the same data with true training pairs, for the floors; None if there are none.
+        images, size, limit: as for `open_views`.
+    Raises: UserError if neither domain's pictures have the colours of the classes.
+    """
+    domain = _label_domain(classes, dataset, images, size)
+    photos: DomainName = "y" if domain == "x" else "x"
+    seen = open_views(dataset, unmixed(images), size, limit)
+    truth = exact(as_rgb(seen.test[domain]), classes, seen.names[domain])
+    if pairs is None:
+        return LabelTask(classes, domain, truth, segmenter, None, None)
+    drawn = open_views(pairs, unmixed(images), size, limit, pairs=True)
+    taken = open_views(pairs, images, size, limit, pairs=True)
+    maps = exact(as_rgb(drawn.train[domain]), classes, drawn.train_names[domain])
+    lookup = ColourLookup.fit(as_rgb(taken.train[photos]), maps, classes)
+    commonest = int(np.bincount(maps.ravel(), minlength=256)[: len(classes.names)].argmax())
+    return LabelTask(classes, domain, truth, segmenter, lookup, commonest)
+
+
+def _label_domain(classes: Classes, dataset: DataSet, images: ImageConfig, size: int) -> DomainName:
+    """The first domain whose pictures have the colours of the classes."""
+    few = open_views(dataset, unmixed(images), size, TRIED)
+    complaints = {}
+    for domain in DOMAINS:
+        try:
+            exact(as_rgb(few.test[domain]), classes, few.names[domain])
+        except UserError as error:
+            complaints[domain] = str(error)
+        else:
+            return domain
+    raise UserError(
+        f"neither domain holds label images in the colours of the classes {classes.name} (X: "
+        f"{complaints['x'].split(';')[0]}); give other --classes"
+    )

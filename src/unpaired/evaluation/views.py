@@ -1,0 +1,107 @@
+"""The pictures that every number is taken on, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from unpaired.data.decode import Pixels, UnreadableImage
+from unpaired.data.domains import DataSet, Domain
+from unpaired.data.images import DomainName, ImageConfig, middle, resized, without_jitter
+from unpaired.data.order import spread
+from unpaired.errors import UserError
+
+DOMAINS: tuple[DomainName, DomainName] = ("x", "y")
+
+
+@dataclass(frozen=True)
+class Views:
+    """Test and training pictures of both domains, seen as in training, without chance.
+
+    Arrays are (N, H, W, C) in the type of their domain; all of a domain have one size.
+
+    Attributes:
+        held_out: False: there is no test split, and `test` are pictures that were trained on.
+        paired: `test` pictures at the same index show one thing.
+        names, train_names: of the pictures, by domain.
+    """
+
+    held_out: bool
+    paired: bool
+    test: dict[DomainName, Pixels]
+    names: dict[DomainName, tuple[str, ...]]
+    train: dict[DomainName, Pixels]
+    train_names: dict[DomainName, tuple[str, ...]]
+
+
+def open_views(
+    dataset: DataSet, images: ImageConfig, size: int, limit: int, *, pairs: bool = False
+) -> Views:
+    """Decode up to `limit` pictures per domain and split, spread evenly; unreadable ones are left
+    out, and their partners too.
+
+    Under `scale-width` pictures of one shape are seen whole; otherwise the middle `size` x `size`.
+
+    Args: pairs: training pictures at the same index show one thing.
+    Raises: UserError if fewer than 2 pictures of a domain are left.
+    """
+    held_out = len(dataset.test_x) > 1 and len(dataset.test_y) > 1
+    paired = (held_out and dataset.paired_test) or (pairs and not held_out)
+    splits = {"train": {"x": dataset.train_x, "y": dataset.train_y}}
+    splits["test"] = {"x": dataset.test_x, "y": dataset.test_y} if held_out else splits["train"]
+    arrays: dict[str, dict[DomainName, Pixels]] = {}
+    names: dict[str, dict[DomainName, tuple[str, ...]]] = {}
+    for split, domains in splits.items():
+        seen = {d: _read(domains[d], d, images, size, limit) for d in DOMAINS}
+        if paired if split == "test" else pairs:  # a pair of which one can't be read is no pair
+            both = seen["x"].keys() & seen["y"].keys()
+            seen = {d: {i: p for i, p in own.items() if i in both} for d, own in seen.items()}
+        for d in DOMAINS:
+            if len(seen[d]) < 2:
+                raise UserError(
+                    f"domain {d.upper()} has {len(seen[d])} {split} pictures to judge by; give 2 "
+                    "or more"
+                )
+        arrays[split] = {d: _stacked(list(seen[d].values()), size) for d in DOMAINS}
+        names[split] = {d: tuple(domains[d].names[i] for i in seen[d]) for d in DOMAINS}
+    return Views(held_out, paired, arrays["test"], names["test"], arrays["train"], names["train"])
+
+
+def seen_size(dataset: DataSet, images: ImageConfig, size: int) -> tuple[int, int]:
+    """(height, width) of the first training picture as it is seen.
+
+    Raises: UserError if none can be read.
+    """
+    few = _read(dataset.train_x, "x", images, size, 8)
+    if not few:
+        raise UserError("no training picture can be read; check the data with: unpaired data check")
+    height, width = next(iter(few.values())).shape[:2]
+    return height, width
+
+
+def unmixed(images: ImageConfig) -> ImageConfig:
+    """The same views without mixing neighbouring colours: for label images."""
+    return replace(images, interpolation="nearest", interpolation_y="nearest")
+
+
+def _read(
+    domain: Domain, name: DomainName, images: ImageConfig, size: int, limit: int
+) -> dict[int, Pixels]:
+    """Readable pictures by their index in the domain."""
+    config = without_jitter(images.of(name), size)
+    kept: dict[int, Pixels] = {}
+    for i in spread(len(domain), limit):
+        try:
+            picture = resized(domain.read(i), config, size)
+        except (UnreadableImage, ValueError):
+            continue
+        kept[i] = picture if config.mode == "scale-width" else middle(picture, size)
+    return kept
+
+
+def _stacked(pictures: list[Pixels], size: int) -> Pixels:
+    """One array; pictures of several shapes are cropped to their middle."""
+    if len({picture.shape for picture in pictures}) > 1:
+        pictures = [middle(picture, size) for picture in pictures]
+    return np.stack(pictures)
