@@ -1,0 +1,147 @@
+"""`unpaired reproduce`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import tyro
+
+from unpaired.cli.outputs import check_writable
+from unpaired.errors import UserError
+from unpaired.options import nearest, parse, peek, take, take_all
+
+C = TypeVar("C")
+
+DATA = "worldtiles:labels-aerial"
+PRESET = "small"
+STEPS = 2000
+LENGTHS = ("--steps", "--epochs", "--budget")
+
+
+@dataclass(frozen=True)
+class ReproduceOptions(Generic[C]):
+    """Print the paper's tables with our figures beside the published ones: unpaired reproduce 2 3.
+
+    Trains every method that is missing, all alike and for an equal budget, judges them, and writes
+    tables (text, Markdown, CSV, JSON, LaTeX) and a page with their pictures. Interrupted, the same
+    command goes on where it stopped. Whatever option `unpaired train` has may be given too, and
+    holds for every method. Table 1 is the study with people; 2 and 3 are the methods, labels to
+    photo and photo to labels; 4 and 5 the parts of CycleGAN's objective, likewise.
+    """
+
+    run: Annotated[C, tyro.conf.arg(name="")]
+    budget: float | None = None
+    """Minutes of training per run; or give --steps or --epochs."""
+    methods: str | None = None
+    """Only these rows, by comma, in every table asked for: cogan, bigan, simgan, feature_gan,
+    cyclegan, cut, fastcut, pix2pix, cycle-alone, gan-alone, gan-forward-cycle, gan-backward-cycle.
+    """
+    seeds: int = 1
+    """How often each is trained, from --seed upwards; figures become mean and deviation."""
+    out: str = "runs/reproduce"
+    """Where runs, tables and the page go; what is there is used."""
+    preset: str | None = None
+    """Named settings for all, given once or more; default: small."""
+    classes: str | None = None
+    """What the colours of label images mean: worldtiles, cityscapes, camvid, or a JSON file."""
+    segmenter: str | None = None
+    """Who reads photos: a folder made by `unpaired segmenter train`, or hf:NAME; default: one is
+    trained on the real training pairs."""
+    feature_net: str = "efficientnet"
+    """The net in whose space distances are taken: efficientnet or inception."""
+    perceptual: Literal["none", "auto", "imagenet", "hed"] = "none"
+    """Whose weights of VGG-16 take the LPIPS-like distance; none: it isn't taken."""
+    limit: int = 500
+    """Test pictures per domain, spread evenly."""
+    json: str | None = None
+    """Write every figure to this file too."""
+
+    def __post_init__(self) -> None:
+        check_writable(self.json)
+        if self.seeds < 1:
+            raise UserError(f"--seeds is {self.seeds}; give 1 or more")
+        if self.budget is not None and not 0 < self.budget < float("inf"):
+            raise UserError(f"--budget is {self.budget}; give minutes above 0")
+
+
+def run(arguments: list[str]) -> int:
+    """`unpaired reproduce TABLE... [OPTIONS]`."""
+    from unpaired.reproduction import CONTENDERS, TABLES, reproduce
+    from unpaired.training.interruption import Interrupted
+
+    tables = []
+    while arguments and not arguments[0].startswith("-"):
+        tables.append(arguments.pop(0))
+    if not tables and not {"-h", "--help"} & set(arguments):
+        raise UserError(f"name a table of the paper: {', '.join(TABLES)}")
+    for table in tables:
+        if table not in TABLES:
+            raise UserError(f'no table "{table}"; give {", ".join(TABLES)}')
+    asked = peek(arguments, "--methods")
+    keys = list(dict.fromkeys(key for table in tables or ["2"] for key in TABLES[table]))
+    if asked is not None:
+        keys = [key.strip() for key in asked.split(",")]
+        for key in keys:
+            if key not in CONTENDERS:
+                raise UserError(
+                    f'--methods: unknown "{key}"{nearest(key, CONTENDERS)}; known are '
+                    f"{', '.join(CONTENDERS)}"
+                )
+    presets = take_all(arguments, "--preset") or [PRESET]
+    parsed = {key: _options(key, list(arguments), presets) for key in keys}
+    options = next(iter(parsed.values()))
+    try:
+        result = reproduce(
+            tables,
+            {key: own.run for key, own in parsed.items()},
+            Path(options.out),
+            methods=asked is not None,
+            seeds=options.seeds,
+            classes=options.classes,
+            segmenter=options.segmenter,
+            features=options.feature_net,
+            perceptual=options.perceptual,
+            limit=options.limit,
+        )
+    except Interrupted as stop:
+        print(f"{stop}; the same command goes on from here", file=sys.stderr)
+        return stop.exit_code
+    print(result.text)
+    print(result.page)
+    if options.json:
+        Path(options.json).write_text(json.dumps(result.numbers, indent=1), encoding="utf-8")
+    return 1 if result.numbers["failed"] else 0
+
+
+def _options(key: str, arguments: list[str], presets: list[str]) -> ReproduceOptions[Any]:
+    """The options as one contender sees them: its own defaults, the same changes for all."""
+    from unpaired.methods import METHODS
+    from unpaired.reproduction import CONTENDERS
+    from unpaired.training.config import TrainConfig, with_changes
+    from unpaired.training.presets import apply_preset
+
+    contender = CONTENDERS[key]
+    kind = METHODS[contender.method].Config
+    config: TrainConfig[Any] = TrainConfig(settings=kind(), method=contender.method, data=DATA)
+    for preset in (*presets, *contender.presets):
+        config = apply_preset(config, preset)
+    config = with_changes(config, {"steps": None, "epochs": None, "minutes": None})
+    own_data = {"--data", "--x"} & {argument.split("=")[0] for argument in arguments}
+    if own_data:
+        config = with_changes(config, {"data": None})
+    else:  # seen from above; and the rate at which all of them learn at this size
+        config = with_changes(config, {"images.rotate": True, "optimizer.lr": 2e-4})
+    if (budget := take(arguments, "--budget")) is not None:
+        arguments += ["--minutes", budget]
+    elif not any(argument.split("=")[0] in LENGTHS for argument in arguments):
+        config = with_changes(config, {"steps": STEPS})
+    return parse(
+        ReproduceOptions[TrainConfig[kind]],  # type: ignore[valid-type]
+        arguments,
+        "unpaired reproduce",
+        default=ReproduceOptions(run=config),
+    )

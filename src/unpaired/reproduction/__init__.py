@@ -1,0 +1,162 @@
+"""The paper's tables by one command: train what is missing, judge all, print both figures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from unpaired.evaluation.ceiling import classes_of_data, make_segmenter
+from unpaired.evaluation.comparison import Entry, write_comparison
+from unpaired.evaluation.instruments import LIMIT, instruments
+from unpaired.evaluation.judging import data_of
+from unpaired.evaluation.labelled import side_of_labels
+from unpaired.evaluation.pages import write_page
+from unpaired.evaluation.tables import (
+    Table,
+    as_csv,
+    as_html,
+    as_json,
+    as_latex,
+    as_markdown,
+    as_text,
+)
+from unpaired.evaluation.views import seen_size
+from unpaired.networks.vgg import Source
+from unpaired.reproduction.contenders import CONTENDERS, TABLES, TO_PHOTO
+from unpaired.reproduction.rows import fcn_table, human_tables
+from unpaired.reproduction.training import Training, complete, judge_missing, plan, train_missing
+from unpaired.training.config import TrainConfig
+
+__all__ = ["CONTENDERS", "TABLES", "Reproduction", "reproduce"]
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came of it."""
+
+    tables: tuple[Table, ...]
+    text: str
+    page: Path
+    numbers: dict[str, Any]
+    """Every figure, with what it was measured, and which runs have no end, and why."""
+
+
+def reproduce(
+    tables: Sequence[str],
+    configs: Mapping[str, TrainConfig[Any]],
+    out: Path,
+    *,
+    methods: bool = False,
+    seeds: int = 1,
+    classes: str | None = None,
+    segmenter: str | None = None,
+    features: str = "efficientnet",
+    perceptual: Source | Literal["none"] = "none",
+    limit: int = LIMIT,
+    quiet: bool = False,
+) -> Reproduction:
+    """Train what is missing, judge it, write the tables and a page into `out`.
+
+    Everything is kept in `out`: `runs/`, `segmenter/`, `tables.{txt,md,csv,json,tex}`,
+    `report.html`; a second call trains and measures only what is missing or was changed.
+
+    Args:
+        tables: keys of TABLES.
+        configs: by contender (CONTENDERS), alike in all but what makes them different methods.
+        methods: show all of `configs` in every table, not only those that the paper has there.
+        seeds: how often each method is trained.
+        classes: of the data's label images; None: those that the named set has.
+        segmenter: who reads photos; None: one is trained on the real training pairs.
+        features, perceptual, limit: as for `instruments`.
+    Raises: UserError, Interrupted.
+    """
+
+    def say(text: str) -> None:
+        if not quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    shown = {
+        number: [key for key in configs if methods or key in TABLES[number]]
+        for number in tables
+        if number in TO_PHOTO
+    }
+    made = human_tables() if "1" in tables else []
+    found: dict[str, dict[str, Any]] = {}
+    failed: dict[Path, str] = {}
+    trainings: list[Training] = []
+    if shown:
+        first = next(iter(configs.values()))
+        labels_in_x = _labels_in_x(first, classes)
+        trainings = plan(shown, configs, out, seeds, labels_in_x)
+        for training in trainings:  # what doesn't fit is said before hours of work
+            complete(training)
+        measures = instruments(
+            data=first.data,
+            features=features,
+            perceptual=perceptual,
+            classes=classes,
+            segmenter=segmenter or str(_own_segmenter(out / "segmenter", first, classes, say)),
+            limit=limit,
+        )
+        failed = train_missing(trainings, say, quiet=quiet)
+        why = {t.contender: failed[t.folder] for t in trainings if t.folder in failed}
+        trainings = [one for one in trainings if one.folder not in failed]
+        found = judge_missing(trainings, measures, say)
+        nets = {key: measures.names()[key] for key in ("features", "perceptual")}
+        reader = measures.segmenter.name if measures.segmenter else ""
+        made += [
+            fcn_table(number, keys, configs, trainings, why, labels_in_x, nets, reader)
+            for number, keys in shown.items()
+        ]
+    text = "\n".join(as_text(table) for table in made)
+    numbers = {
+        "tables": as_json(made),
+        "runs": found,
+        "failed": {folder.name: why for folder, why in failed.items()},
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    write_page(out / "tables.txt", text)
+    write_page(out / "tables.md", "\n".join(as_markdown(table) for table in made))
+    write_page(out / "tables.csv", as_csv(made))
+    write_page(out / "tables.tex", "\n".join(as_latex(table) for table in made))
+    write_page(out / "tables.json", json.dumps(numbers, indent=1))
+    page = out / "report.html"
+    blocks = [
+        {"title": f"Table {t.number}. {t.title}", "html": as_html(t), "notes": t.notes}
+        for t in made
+    ]
+    entries = [
+        Entry(CONTENDERS[key].label, tuple(t.folder for t in trainings if t.contender == key))
+        for key in configs
+    ]
+    entries = [entry for entry in entries if entry.runs]
+    write_comparison(page, entries, title="The paper's tables", tables=blocks)
+    return Reproduction(tuple(made), text, page, numbers)
+
+
+def _labels_in_x(config: TrainConfig[Any], classes: str | None) -> bool:
+    """Whether domain X of the configuration holds the label images."""
+    known = classes_of_data(config.data or "", classes)
+    side = side_of_labels(data_of(config, 3, 3, paired=True), known)
+    return side == "x"
+
+
+def _own_segmenter(
+    folder: Path, config: TrainConfig[Any], classes: str | None, say: Callable[[str], None]
+) -> Path:
+    """Train the segmenter on the real training pairs, unless it is there."""
+    if not (folder / "segmenter.json").is_file():
+        say("training the segmenter on the real pairs")
+        make_segmenter(
+            config.data or "",
+            folder,
+            classes=classes,
+            size=seen_size(data_of(config, 3, 3, paired=True), config.images, config.size),
+            rotate=config.images.rotate,
+            seed=config.seed,
+        )
+    return folder
