@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as fn
 
 SCALES = (0.7, 1.5)  # of the content; above 1 a part of the picture fills the frame
+STILL = 0.3  # of the pictures are only mirrored and turned by quarters, which blurs nothing
 TILT = math.radians(8)  # of a picture that has an upper side
 JITTER = 0.08  # of contrast and saturation, each up or down; half of it for brightness and hue
 
@@ -39,11 +40,11 @@ def _grid(shape: torch.Size, rng: np.random.Generator, rotate: bool) -> Tensor:
     scale = np.exp(rng.uniform(math.log(SCALES[0]), math.log(SCALES[1]), count))
     angle = rng.uniform(-TILT, TILT, count)
     if rotate:
-        # half of them by quarter turns, which blur nothing
-        quarters, any_angle = rng.integers(4, size=count), rng.uniform(0, 2 * math.pi, count)
-        exact = rng.random(count) < 0.5
-        angle = np.where(exact, quarters * math.pi / 2, any_angle)
-        scale = np.where(exact & (rng.random(count) < 0.5), 1.0, scale)
+        angle = rng.uniform(0, 2 * math.pi, count)
+    still = rng.random(count) < STILL
+    turns = rng.integers(4, size=count) if rotate else np.zeros(count)
+    angle = np.where(still, turns * math.pi / 2, angle)
+    scale = np.where(still, 1.0, scale)
     mirror = np.where(rng.random(count) < 0.5, -1.0, 1.0)
     room = np.abs(1 - 1 / scale)[:, None]  # a crop stays inside, a smaller picture stays whole
     shift = rng.uniform(-1, 1, (count, 2)) * room
