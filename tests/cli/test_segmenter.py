@@ -23,7 +23,7 @@ def place(tmp_path, monkeypatch) -> Path:
 
 
 def test_it_trains_prints_the_ceiling_and_keeps_it_on_the_card(place):
-    command = f"segmenter train --data data --classes data/three.json --out s --json j {QUICK}"
+    command = f"segmenter train --data ./data/ --classes data/three.json --out s --json j {QUICK}"
     result = outside(*command.split(), cwd=place)
     assert result.returncode == 0, result.stderr
     first, *scores, last = result.stdout.splitlines()

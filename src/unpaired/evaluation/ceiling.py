@@ -49,7 +49,7 @@ def make_segmenter(
         seed=seed,
         width=width,
         rotate=data.startswith("worldtiles:") if rotate is None else rotate,
-        data=data,
+        data=Path(data).resolve().name if Path(data).exists() else data,
         device=device,
         on_progress=on_progress,
     )
