@@ -8,9 +8,9 @@ from unpaired.errors import UserError
 
 if TYPE_CHECKING:
     from unpaired.demo import demo
+    from unpaired.evaluation.validation import train
     from unpaired.methods import METHODS
     from unpaired.training.config import TrainConfig
-    from unpaired.training.run import train
     from unpaired.translation.translator import Translator
 
 __version__ = "0.1.0"
@@ -20,7 +20,7 @@ __all__ = ["METHODS", "TrainConfig", "Translator", "UserError", "__version__", "
 def __getattr__(name: str) -> Any:
     """Import torch only when something that needs it is asked for (PEP 562)."""
     if name == "train":
-        from unpaired.training.run import train
+        from unpaired.evaluation.validation import train
 
         return train
     if name == "TrainConfig":

@@ -17,6 +17,7 @@ from tests.training.runs import write_dataset, write_pictures
 from unpaired.cli import ABOUT, VERBS, run
 from unpaired.training.checkpoint import find_checkpoint, read_card
 from unpaired.training.config import read_yaml
+from unpaired.training.validation import Judgement
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +226,7 @@ def test_wrong_use_from_outside_keeps_stdout_clean(tmp_path):
 def test_evaluate_every_scores_the_run_and_its_best_can_be_asked_for(tmp_path, monkeypatch, capsys):
     scores = iter([0.5, 0.3, 0.4])
     monkeypatch.setattr(
-        "unpaired.evaluation.distances.validation_score", lambda translate, x, y: next(scores)
+        "unpaired.evaluation.validation.KIDJudge", lambda: lambda seen: Judgement(next(scores))
     )
     for side in "xy":
         write_pictures(tmp_path / side, 30, 0)

@@ -21,6 +21,7 @@ from unpaired.training.checkpoint import (
 )
 from unpaired.training.run import train
 from unpaired.training.trainer import Trainer
+from unpaired.training.validation import Judgement
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +154,7 @@ def test_best_is_the_lowest_score_and_last_stays_beside_it(tmp_path):
     data = write_dataset(tmp_path / "data", train=24)
     scores = iter([3.0, 1.0, 2.0])
     config = tiny_config(data, steps=6, evaluate_every=2, checkpoint_every=2, keep=1)
-    run = train(config, tmp_path / "run", score=lambda *_: next(scores), quiet=True)
+    run = train(config, tmp_path / "run", judge=lambda seen: Judgement(next(scores)), quiet=True)
     assert read_card(find_checkpoint(run, "best")).step == 4
     assert read_card(find_checkpoint(run, "best")).score == 1.0
     assert read_card(find_checkpoint(run)).step == 6

@@ -45,12 +45,12 @@ class TrainOptions(Generic[C]):
 
 def run(arguments: list[str]) -> int:
     """`unpaired train METHOD [OPTIONS]`, `--config FILE`, or `--out RUN --resume`."""
+    from unpaired.evaluation.validation import train as train_run
     from unpaired.methods import METHODS
     from unpaired.training.config import TrainConfig, read_yaml, with_changes
     from unpaired.training.interruption import Interrupted
     from unpaired.training.presets import PRESETS, apply_preset
     from unpaired.training.run import DivergedError
-    from unpaired.training.run import train as train_run
     from unpaired.training.tracking import read_metrics
 
     if not arguments or (arguments[0].startswith("-") and {"-h", "--help"} & set(arguments)):
@@ -106,24 +106,15 @@ def run(arguments: list[str]) -> int:
     )
     folder = Path(options.out) if options.out else free_folder(Path("runs"), default.method)
     try:
-        run_folder = train_run(options.run, folder, resume=resume, score=_score(options.run))
+        run_folder = train_run(options.run, folder, resume=resume)
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         return stop.exit_code
     except DivergedError as error:
         print(f"unpaired: {error}", file=sys.stderr)
         return 1
-    numbers = (read_metrics(run_folder) or [{}])[-1]
+    numbers = {k: v for line in read_metrics(run_folder) for k, v in line.items()}  # last of each
     if options.json:
         Path(options.json).write_text(json.dumps({"run": str(run_folder), **numbers}), "utf-8")
     print(f"{run_folder}\nnext: unpaired translate {run_folder} PICTURES --out DIR")
     return 0
-
-
-def _score(config: Any) -> Any:
-    """The validation score, imported only when the run asks for it."""
-    if not config.evaluate_every:
-        return None
-    from unpaired.evaluation.distances import validation_score
-
-    return validation_score

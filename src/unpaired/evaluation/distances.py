@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import torch
-from torch import Tensor
 
-from unpaired.data.decode import from_unit
 from unpaired.errors import UserError
 from unpaired.evaluation.estimates import RESAMPLES, Estimate, estimate, mean_estimate
-from unpaired.evaluation.features import EfficientNetLite0, FeatureNet, Features, as_rgb
+from unpaired.evaluation.features import Features
 from unpaired.evaluation.metrics import Scores
-from unpaired.methods.base import Direction
 
 GROUPS = 20  # of the jackknife
 
@@ -177,28 +171,3 @@ def _check(a: Features, b: Features) -> None:
         )
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise ValueError("features are not finite")
-
-
-def validation_score(
-    translate: Callable[[Tensor, Direction], Tensor],
-    x: Tensor,
-    y: Tensor,
-    features: FeatureNet | None = None,
-) -> float:
-    """The mean KID of both directions: translations of one domain against the other's pictures.
-
-    Args:
-        translate: as `Method.translate`; x, y: (N, C, H, W) in [-1, 1] on the method's device.
-        features: None: EfficientNet-Lite0.
-    """
-    net = features if features is not None else EfficientNetLite0()
-
-    def seen(images: Tensor) -> Features:
-        return net(as_rgb(from_unit(images.permute(0, 2, 3, 1).float().cpu().numpy(), "uint8")))
-
-    def translated(images: Tensor, direction: Direction) -> Features:
-        return np.concatenate(
-            [seen(translate(part, direction)) for part in torch.split(images, 16)]
-        )
-
-    return (kid(translated(x, "x2y"), seen(y)) + kid(translated(y, "y2x"), seen(x))) / 2

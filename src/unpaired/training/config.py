@@ -107,6 +107,8 @@ class TrainConfig(Generic[S]):
     """How many of the last checkpoints to keep, beside the best."""
     evaluate_every: int = 0
     """Steps between scores on a share held out of training, which choose `best`; 0: none."""
+    stop_after: int = 0
+    """End the run after so many evaluations in a row without a better score; 0: never."""
     patience: int = 10
     """Steps in a row with a loss or gradient that is not finite before the run stops."""
 
@@ -122,7 +124,7 @@ class TrainConfig(Generic[S]):
         for name in ("batch", "accumulate", "log_every", "keep", "patience"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{_flag(name)} is {getattr(self, name)}; give 1 or more")
-        for name in ("history", "workers", "evaluate_every", "clip", "seed"):
+        for name in ("history", "workers", "evaluate_every", "stop_after", "clip", "seed"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{_flag(name)} is {getattr(self, name)}; give 0 or more")
         if not self.clip < float("inf"):
@@ -144,6 +146,10 @@ class TrainConfig(Generic[S]):
             raise UserError(
                 "--schedule.kind plateau reads the validation score; give --evaluate-every"
             )
+        if self.stop_after and not self.evaluate_every:
+            raise UserError(
+                "--stop-after counts evaluations; give --evaluate-every too, or drop it"
+            )
 
     @property
     def length(self) -> dict[str, float]:
@@ -156,7 +162,7 @@ class TrainConfig(Generic[S]):
 
 CHANGEABLE_ON_RESUME = frozenset(
     {"steps", "epochs", "minutes", "device", "workers", "cache", "keep"}
-    | {"log_every", "sample_every", "checkpoint_every"}
+    | {"log_every", "sample_every", "checkpoint_every", "stop_after"}
 )
 
 

@@ -63,3 +63,11 @@ def folder_errors(out: Path) -> Iterator[None]:
             f'cannot write "{where}": {error.strerror.lower()}; make room or mend the folder, then '
             f"continue with: unpaired train --out {quote(str(out))} --resume"
         ) from None
+
+
+def note_skipped(out: Path, name: str, reason: str) -> None:
+    """A line in skipped.txt, once, however often the run is resumed."""
+    path, line = out / "skipped.txt", f"{name}\t{reason}\n"
+    if not (path.exists() and line in path.read_text(encoding="utf-8")):
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line)

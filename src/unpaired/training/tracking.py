@@ -1,4 +1,4 @@
-"""What a run says of itself while it goes: metrics.jsonl, TensorBoard, the environment."""
+"""What a run says of itself while it goes: metrics.jsonl, findings.jsonl, TensorBoard, sessions."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from typing import Any
 
 import torch
 
+BESIDE_LOSSES = frozenset({"step", "epoch", "seconds", "lr", "images_per_second", "skipped"})
+
 
 class Tracker:
-    """Appends to `metrics.jsonl` and to TensorBoard events.
+    """Appends to `metrics.jsonl`, to `findings.jsonl` and to TensorBoard events.
 
     On resume, lines after the checkpoint's step are dropped, so that every step stands there once.
     """
@@ -22,10 +24,12 @@ class Tracker:
     def __init__(self, run: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
-        self.path = run / "metrics.jsonl"
-        if self.path.exists():
-            _keep_until(self.path, step)
-        self.file = self.path.open("a", encoding="utf-8")
+        self.findings = run / "findings.jsonl"
+        path = run / "metrics.jsonl"
+        for lines in (path, self.findings):
+            if lines.exists():
+                _keep_until(lines, step)
+        self.file = path.open("a", encoding="utf-8")
         self.board = SummaryWriter(str(run / "tensorboard"), purge_step=step if step else None)
 
     def write(self, step: int, values: dict[str, float]) -> None:
@@ -34,6 +38,11 @@ class Tracker:
         self.file.flush()
         for name, value in values.items():
             self.board.add_scalar(name, value, step)
+
+    def note(self, step: int, finding: dict[str, Any]) -> None:
+        """A line in findings.jsonl, which is there only if something was found."""
+        with self.findings.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **finding}) + "\n")
 
     def picture(self, step: int, pixels: Any) -> None:
         """A sample grid, (H, W, 3) uint8, on the board."""
@@ -60,7 +69,22 @@ def _keep_until(path: Path, step: int) -> None:
 
 def read_metrics(run: Path) -> list[dict[str, float]]:
     """The lines of a run's metrics.jsonl, oldest first; empty if there are none."""
-    path = run / "metrics.jsonl"
+    return _read_lines(run / "metrics.jsonl")
+
+
+def losses_of(line: dict[str, float]) -> dict[str, float]:
+    """The losses in a line of metrics.jsonl; an evaluation's line has none."""
+    if "validation_score" in line:
+        return {}
+    return {name: value for name, value in line.items() if name not in BESIDE_LOSSES}
+
+
+def read_findings(run: Path) -> list[dict[str, Any]]:
+    """What every evaluation found: "step" and a `Finding`'s fields, oldest first."""
+    return _read_lines(run / "findings.jsonl")
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]

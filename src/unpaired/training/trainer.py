@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -20,6 +22,7 @@ from unpaired.training.history import History
 from unpaired.training.precision import autocast, choose_precision
 from unpaired.training.randomness import derived, random_state, restore_random_state
 from unpaired.training.schedule import Plateau, factor_at
+from unpaired.training.validation import Translate
 
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 
@@ -73,6 +76,13 @@ class Trainer:
         self.steps = 0
         self.skipped = 0  # steps thrown away because something was not finite
         self.skipped_in_a_row = 0
+
+    def on_device(self, batch: Batch) -> Batch:
+        """A batch as `step` wants it."""
+        return {
+            name: images.to(self.device, non_blocking=True, memory_format=torch.channels_last)
+            for name, images in batch.items()
+        }
 
     def step(self, batches: list[Batch], progress: float) -> Step:
         """Take one step of every player on the mean gradient over `batches`.
@@ -173,6 +183,19 @@ class Trainer:
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         return finite
+
+    @contextlib.contextmanager
+    def translating(self) -> Iterator[Translate]:
+        """`translate` with the weights that will be used, in evaluation mode, on any device."""
+        with self.ema.applied() if self.ema else contextlib.nullcontext():
+            self.method.eval()
+            with torch.no_grad():
+                yield lambda images, way: self.method.translate(images.to(self.device), way)
+        self.method.train()
+
+    def translating_parameters(self) -> list[nn.Parameter]:
+        """The parameters of the networks that translate."""
+        return list(self.parameters[self.method.players[0]].values())
 
     def state(self) -> State:
         """Everything that the next step depends on, as tensors and plain values."""

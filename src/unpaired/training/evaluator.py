@@ -1,0 +1,57 @@
+"""One evaluation of a run: its held-out pictures, shown to the judge."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from accelerate.utils import broadcast
+from torch import Tensor
+
+from unpaired.data.batches import Batches
+from unpaired.training.trainer import Trainer
+from unpaired.training.validation import Judge, Judgement, Seen
+
+
+class Evaluator:
+    """A judge, and what it is shown."""
+
+    def __init__(self, judge: Judge, held: Batches, trainer: Trainer) -> None:
+        """Args: held: the share split off from training."""
+        self.judge, self.held, self.trainer = judge, held, trainer
+        self._before: list[Tensor] = []
+
+    def __call__(self, losses: dict[str, list[float]]) -> Judgement:
+        """Judge the weights that will be used; all processes take part and get the same score.
+
+        Args: losses: those logged since the last evaluation.
+        """
+        accelerator = self.trainer.accelerator
+        judgement = self._judged(losses) if accelerator.is_main_process else Judgement(math.nan)
+        if accelerator.num_processes > 1:
+            score = torch.tensor(judgement.score, device=self.trainer.device)
+            judgement = replace(judgement, score=float(broadcast(score)))
+        return judgement
+
+    def _judged(self, losses: dict[str, list[float]]) -> Judgement:
+        x = self.held.fixed("x", range(len(self.held.x)))
+        y = self.held.fixed("y", range(len(self.held.y)))
+        with self.trainer.translating() as translate:
+            seen = Seen(
+                translate=translate,
+                x=x,
+                y=y,
+                directions=self.trainer.method.directions,
+                losses=losses,
+                step=self.trainer.steps,
+                change=self._change(),
+            )
+            return self.judge(seen)
+
+    def _change(self) -> float | None:
+        """The largest change of a translating weight since the last call; None at the first."""
+        before, now = self._before, [p.detach() for p in self.trainer.translating_parameters()]
+        changes = [(a - b).abs().max() for a, b in zip(now, before)]
+        self._before = [p.clone() for p in now]
+        return float(torch.stack(changes).max()) if changes else None
