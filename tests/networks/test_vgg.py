@@ -21,7 +21,7 @@ from torch import nn
 from tests.networks.fakes import plain_vgg16, random_vgg16
 from unpaired.data.catalog import worldtiles_view
 from unpaired.errors import UserError
-from unpaired.networks import vgg
+from unpaired.networks import download, vgg
 from unpaired.networks.vgg import LAYERS, VGG16, load_vgg16
 
 needs_hed = pytest.mark.skipif(
@@ -160,7 +160,7 @@ def serve(tmp_path, monkeypatch) -> Iterator[Callable[..., Path]]:
         servers.append(server)
         name = f"vgg16-{digest or hashlib.sha256(content).hexdigest()[:8]}.pth"
         monkeypatch.setattr(vgg, "IMAGENET_URL", f"http://127.0.0.1:{server.server_port}/{name}")
-        monkeypatch.setattr(vgg, "PATIENCE", 0.5)
+        monkeypatch.setattr(download, "PATIENCE", 0.5)
         monkeypatch.setenv("TORCH_HOME", str(tmp_path))
         return tmp_path / "hub" / "checkpoints" / name
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import importlib.util
-import os
 import pickle
-import queue
-import threading
-import time
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import torch
-import torch.hub
 import torch.nn.functional as fn
 from torch import Tensor, nn
 
 from unpaired.errors import UserError
+from unpaired.networks.download import downloaded
 
 Source = Literal["auto", "imagenet", "hed"]
 Weights = Sequence[tuple[Tensor, Tensor]]  # (weight, bias) of each convolution, from the input on
@@ -37,8 +30,6 @@ CHANNELS = tuple(min(64 << (int(layer[4]) - 1), 512) for layer in LAYERS)
 IMAGENET_URL = "https://download.pytorch.org/models/vgg16-397923af.pth"  # named by its SHA-256
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1]
 HED_MEAN, HED_STD = (122.67892 / 255, 116.66877 / 255, 104.00699 / 255), (1 / 255,) * 3
-PATIENCE = 20.0  # seconds without an answer, or at less than SLOWEST, before a download is given up
-SLOWEST = 50_000  # bytes per second
 
 
 class VGG16(nn.Module):
@@ -122,16 +113,7 @@ def load_vgg16(source: Source = "auto") -> VGG16:
 
 
 def _imagenet_weights() -> Weights:
-    name = IMAGENET_URL.rsplit("/", 1)[1]
-    place = Path(torch.hub.get_dir()) / "checkpoints" / name
-    if not place.exists():
-        try:
-            _download(IMAGENET_URL, place, sha256=Path(name).stem.rsplit("-", 1)[1])
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-            raise UserError(
-                f"can't download {IMAGENET_URL} ({reason}); put that file into {place.parent}"
-            ) from None
+    place = downloaded(IMAGENET_URL)
     try:
         state = torch.load(place, map_location="cpu", weights_only=True)
         convolutions = [key[: -len(".weight")] for key in state if key.startswith("features.")]
@@ -173,62 +155,3 @@ def _checked(weights: Weights, otherwise: str) -> Weights:
     if [(tuple(weight.shape), tuple(bias.shape)) for weight, bias in weights] != expected:
         raise UserError(otherwise)
     return weights
-
-
-def _download(url: str, place: Path, sha256: str) -> None:
-    """Fetch a file that is whole or not there; `sha256` is the start of its digest.
-
-    Raises: OSError if there is no network, it is too slow, or something else arrives.
-    """
-    from rich.console import Console
-    from rich.progress import Progress
-
-    place.parent.mkdir(parents=True, exist_ok=True)
-    passing = place.with_name(f"{place.name}.{os.getpid()}.part")
-    digest, size, start = hashlib.sha256(), 0, time.monotonic()
-    try:
-        with (
-            _answer(url) as answer,
-            passing.open("wb") as file,
-            Progress(console=Console(stderr=True)) as progress,
-        ):
-            task = progress.add_task(place.name, total=answer.length)
-            while chunk := answer.read1(1 << 20):
-                file.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
-                progress.update(task, completed=size)
-                passed = time.monotonic() - start
-                if passed > PATIENCE and size < SLOWEST * passed:
-                    raise TimeoutError(f"{size} bytes in {passed:.0f} seconds")
-        if not digest.hexdigest().startswith(sha256):
-            raise OSError("what arrived is not that file")
-        passing.replace(place)
-    finally:
-        passing.unlink(missing_ok=True)
-
-
-def _answer(url: str) -> http.client.HTTPResponse:
-    """The start of what the server sends.
-
-    A look-up of names and a host of many addresses each have their own time-outs, one after the
-    other; here all of them together have PATIENCE.
-
-    Raises: OSError, http.client.HTTPException.
-    """
-    answers: queue.SimpleQueue[http.client.HTTPResponse | Exception] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answers.put(urllib.request.urlopen(url, timeout=PATIENCE))
-        except (OSError, http.client.HTTPException) as error:
-            answers.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        answer = answers.get(timeout=PATIENCE)
-    except queue.Empty:
-        raise TimeoutError(f"no answer in {PATIENCE:.0f} seconds") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
