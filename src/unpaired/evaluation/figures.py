@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import PIL.Image
@@ -14,9 +16,16 @@ import PIL.Image
 from unpaired.data.decode import Pixels
 from unpaired.evaluation.features import as_rgb
 from unpaired.training.samples import GAP
+from unpaired.training.tracking import losses_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK = "#010203"  # stands for the page's text colour, light or dark
 COLOURS = ("#2a9d8f", "#e76f51", "#5b7fd6", "#d9a12b", "#9b5fc0", "#7a8a4f", "#c9577f", "#5aa9c9")
+SEVERITY = {"notice": COLOURS[3], "warning": COLOURS[1]}
+ERROR = "_error"  # ends the name of a standard error
 
 
 def data_uri(pixels: Pixels, *, lossless: bool = True) -> str:
@@ -71,12 +80,9 @@ def loss_curves(metrics: list[dict[str, float]]) -> str | None:
 
     Adversarial terms on the left, the others on the right; thin: as logged, thick: smoothed.
     """
-    from matplotlib import rc_context  # slow to import
-    from matplotlib.figure import Figure
-
-    known = {"step", "epoch", "seconds", "lr", "images_per_second", "skipped", "validation_score"}
-    lines = [entry for entry in metrics if set(entry) - known]
-    names = sorted({name for entry in lines for name in entry} - known)
+    lines = [{"step": entry["step"], **losses_of(entry)} for entry in metrics]
+    lines = [line for line in lines if len(line) > 1]
+    names = sorted({name for line in lines for name in line} - {"step"})
     if len(lines) < 2 or not names:
         return None
     adversarial = [n for n in names if n.startswith(("gan_", "D_"))]
@@ -88,28 +94,99 @@ def loss_curves(metrics: list[dict[str, float]]) -> str | None:
         )
         if chosen
     ]
+    with _canvas(3.6) as figure:
+        for place, (title, chosen) in enumerate(panels):
+            axes = figure.add_subplot(1, len(panels), place + 1)
+            for colour, name in zip(COLOURS * 4, chosen):
+                points = [(line["step"], line[name]) for line in lines if name in line]
+                steps, values = np.array(points).T
+                axes.plot(steps, values, color=colour, linewidth=0.7, alpha=0.3)
+                axes.plot(steps, _smooth(values), color=colour, linewidth=2, label=name)
+            axes.set_ylim(bottom=0)
+            _dress(axes, title)
+            axes.legend(ncols=2, fontsize=10)
+        return _svg(figure)
+
+
+def validation_curve(
+    metrics: list[dict[str, float]], best: int | None, findings: list[dict[str, Any]]
+) -> str | None:
+    """The validation score over training as an SVG element; None for fewer than two evaluations.
+
+    A line per direction, in a band of one standard error; below, when each finding was there.
+
+    Args:
+        metrics: lines of metrics.jsonl.
+        best: the step that validation chose.
+        findings: lines of findings.jsonl.
+    """
+    lines = [entry for entry in metrics if "validation_score" in entry]
+    if len(lines) < 2:
+        return None
+    ways = sorted({n for e in lines for n in e if n.startswith("kid_") and not n.endswith(ERROR)})
+    rows = list(dict.fromkeys((f["name"], f["direction"]) for f in findings))
+    with _canvas(3.6 + 0.3 * len(rows)) as figure:
+        heights = [3.0, 0.3 * len(rows)] if rows else [3.0]
+        grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+        axes = figure.add_subplot(grid[0])
+        for colour, name in zip(COLOURS, ways or ["validation_score"]):
+            points = [(e["step"], e[name], e.get(name + ERROR, 0)) for e in lines if name in e]
+            steps, values, errors = np.array(points).T
+            axes.fill_between(
+                steps, values - errors, values + errors, color=colour, alpha=0.18, linewidth=0
+            )
+            label = _way(name.removeprefix("kid_")) if ways else "score"
+            axes.plot(steps, values, ".-", color=colour, linewidth=2, label=label)
+        if best is not None:
+            axes.axvline(best, color=INK, linewidth=1, linestyle="--", label=f"best: step {best}")
+        _dress(axes, f"{'KID' if ways else 'Score'} on the validation share: should fall")
+        axes.legend(ncols=len(ways) + 1, fontsize=10)
+        if rows:
+            below = figure.add_subplot(grid[1], sharex=axes)
+            for row, key in enumerate(rows):
+                there = [f for f in findings if (f["name"], f["direction"]) == key]
+                colours = [SEVERITY[f["severity"]] for f in there]
+                below.scatter([f["step"] for f in there], [row] * len(there), 24, colours)
+            labels = [f"{name.replace('_', ' ')}, {_way(way)}" for name, way in rows]
+            below.set_yticks(range(len(rows)), labels)
+            below.set_ylim(len(rows) - 0.5, -0.5)
+            _dress(below, "")
+            axes.set_xlabel("")
+            axes.tick_params(labelbottom=False)
+        return _svg(figure)
+
+
+def _way(direction: str) -> str:
+    return " to ".join(direction.upper().split("2"))
+
+
+@contextlib.contextmanager
+def _canvas(height: float) -> Iterator[Figure]:
+    """A transparent figure, 11 inches wide, in the style of the page."""
+    from matplotlib import rc_context  # slow to import
+    from matplotlib.figure import Figure
+
     style: dict[str, Any] = {"svg.fonttype": "none", "svg.hashsalt": "unpaired", "font.size": 11}
     style |= {"text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK}
     style |= {"axes.edgecolor": INK, "axes.linewidth": 0.6, "legend.frameon": False}
     with rc_context(cast(Any, style)):
-        figure = Figure(figsize=(11, 3.6), layout="constrained")
+        figure = Figure(figsize=(11, height), layout="constrained")
         figure.patch.set_alpha(0)
-        for place, (title, chosen) in enumerate(panels):
-            axes = figure.add_subplot(1, len(panels), place + 1)
-            axes.patch.set_alpha(0)
-            for colour, name in zip(COLOURS * 4, chosen):
-                points = [(e["step"], e[name]) for e in lines if name in e]
-                steps, values = np.array(points).T
-                axes.plot(steps, values, color=colour, linewidth=0.7, alpha=0.3)
-                axes.plot(steps, _smooth(values), color=colour, linewidth=2, label=name)
-            axes.set_title(title, fontsize=11, loc="left")
-            axes.set_xlabel("step")
-            axes.set_ylim(bottom=0)
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.grid(axis="y", color=INK, alpha=0.12)
-            axes.legend(ncols=2, fontsize=10)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        yield figure
+
+
+def _dress(axes: Axes, title: str) -> None:
+    axes.patch.set_alpha(0)
+    axes.set_title(title, fontsize=11, loc="left")
+    axes.set_xlabel("step")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color=INK, alpha=0.12)
+
+
+def _svg(figure: Figure) -> str:
+    """The figure as an element that takes the page's width and text colour."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
