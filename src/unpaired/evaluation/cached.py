@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 from pathlib import Path
 
 import numpy as np
 
-from unpaired.errors import UserError
-from unpaired.evaluation.features import FeatureNet, Features, Pictures
+from unpaired.evaluation.features import FeatureNet, Features, Pictures, finite
 
 LARGEST = 2_000_000_000  # bytes that the folder may hold; the files not used for longest go first
-VERSION = 1  # of the files
+REMEMBERED = 64  # sets whose vectors stay in memory
+VERSION = 2  # of the files: NumPy's format, then the SHA-256 of that
 
 
 def cache_folder() -> Path:
@@ -41,35 +42,45 @@ class CachedFeatures:
     def __call__(self, pictures: Pictures) -> Features:
         """(N, H, W, 3) uint8 -> (N, D).
 
-        Raises: UserError if a vector is not finite.
+        Raises: UserError if a vector is not finite; nothing is kept then.
         """
         digest = hashlib.sha256(f"{VERSION} {self.name} {pictures.shape}".encode())
-        digest.update(np.ascontiguousarray(pictures).tobytes())
+        digest.update(np.ascontiguousarray(pictures).data)
         key = digest.hexdigest()
-        if key not in self.seen:
+        found = self.seen.pop(key, None)
+        if found is None:
             found = self._read(key, len(pictures))
-            if found is None:
-                found = finite(self.net(pictures), self.name)
-                self._write(key, found)
-            self.seen[key] = found
-        return self.seen[key]
+        if found is None:
+            found = finite(self.net(pictures), self.name)
+            self._write(key, found)
+        self.seen[key] = found  # now the last, the first to be forgotten are those before it
+        while len(self.seen) > REMEMBERED:
+            self.seen.pop(next(iter(self.seen)))
+        return found
 
     def _read(self, key: str, count: int) -> Features | None:
         path = self.folder / f"{key}.npy"
         try:
-            found: Features = np.load(path, allow_pickle=False)
-            path.touch()
+            content = path.read_bytes()
+            body, digest = content[:-32], content[-32:]
+            if hashlib.sha256(body).digest() != digest:
+                return None
+            found: Features = np.load(io.BytesIO(body), allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
+        with contextlib.suppress(OSError):  # a folder may be there to read only
+            os.utime(path)
         whole = found.ndim == 2 and len(found) == count and found.dtype == np.float64
-        return found if whole and np.isfinite(found).all() else None
+        return found if whole else None
 
     def _write(self, key: str, found: Features) -> None:
-        passing = self.folder / f".{key}.{os.getpid()}.part"
+        passing = self.folder / f".{key}.{os.getpid()}.npy"  # if left behind, it ages as the others
+        body = io.BytesIO()
+        np.save(body, np.asarray(found, np.float64), allow_pickle=False)
+        content = body.getvalue()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with passing.open("wb") as file:
-                np.save(file, found, allow_pickle=False)
+            passing.write_bytes(content + hashlib.sha256(content).digest())
             passing.replace(self.folder / f"{key}.npy")
             self._forget_oldest()
         except OSError:
@@ -84,17 +95,3 @@ class CachedFeatures:
                 return
             path.unlink(missing_ok=True)
             total -= status.st_size
-
-
-def finite(features: Features, name: str) -> Features:
-    """The vectors, if every number is finite.
-
-    Raises: UserError that names the net and the first picture whose vector is not.
-    """
-    bad = np.array([not np.isfinite(row).all() for row in features])
-    if bad.any():
-        raise UserError(
-            f"{name} gave features that are not finite (nan or inf) for {bad.sum()} of {len(bad)} "
-            f"pictures, first for picture {int(bad.argmax())}; check the net's weights"
-        )
-    return features

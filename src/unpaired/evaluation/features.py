@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from unpaired.data.decode import Pixels, with_dtype
 from unpaired.errors import UserError
+from unpaired.networks.download import downloaded
 
 Pictures = NDArray[np.uint8]  # (N, H, W, 3)
 Features = NDArray[np.float64]  # (N, D)
@@ -68,16 +70,7 @@ class EfficientNetLite0:
 
         Raises: ValueError if the pictures are not 8-bit RGB.
         """
-        if pictures.ndim != 4 or pictures.shape[3] != 3 or pictures.dtype != np.uint8:
-            raise ValueError(
-                f"features need (N, H, W, 3) uint8, not {pictures.shape} {pictures.dtype}"
-            )
-        parts = [
-            self._pooled(torch.from_numpy(np.ascontiguousarray(pictures[i : i + self.batch])))
-            for i in range(0, len(pictures), self.batch)
-        ]
-        features: Features = torch.cat(parts).double().numpy() if parts else np.zeros((0, 1280))
-        return features
+        return _in_batches(self._pooled, pictures, self.batch, 1280)
 
     def _pooled(self, pictures: Tensor) -> Tensor:
         images = pictures.to(self.device).permute(0, 3, 1, 2).float() / 255
@@ -92,50 +85,57 @@ class EfficientNetLite0:
 
 
 class InceptionV3:
-    """The Inception of FID in papers, with the weights that `torch-fidelity` brings or downloads.
+    """The Inception of FID in papers, with the weights that `torch-fidelity` converted.
 
     Pictures are resized to 299 x 299 as that package does (bilinear, as TensorFlow 1 did it, not
-    antialiased); the features are the 2048 numbers of the last pooling. FID over them is what most
-    papers since 2020 print, if counts, split and resize are the same too.
+    antialiased); the features are the 2048 numbers of the last pooling, in float32. FID over them
+    is what most papers since 2020 print, if counts, split and resize are the same too.
 
-    Raises: UserError if torch-fidelity is not installed, or the weights can't be had.
+    Source: Szegedy et al. 2015, https://arxiv.org/abs/1512.00567, as trained for TensorFlow's
+        inception-2015-12-05.
     """
 
     name = "InceptionV3"
 
-    def __init__(self, device: torch.device | str = "cpu", weights: str | None = None) -> None:
-        """Args: weights: a file; None: torch-fidelity's, from torch.hub's cache or the network."""
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        """The weights come from torch.hub's cache or, once, the network (96 MB).
+
+        Raises: UserError if torch-fidelity is not installed, or the weights can't be had.
+        """
         try:
-            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+            from torch_fidelity import feature_extractor_inceptionv3 as fidelity
         except ImportError:
             raise UserError(
                 "--feature-net inception needs torch-fidelity; install it with: "
                 "pip install 'unpaired[inception]'"
             ) from None
+        place = downloaded(fidelity.URL_INCEPTION_V3)
         try:
-            self.network = FeatureExtractorInceptionV3(
-                "inception-v3-compat", ["2048"], feature_extractor_weights_path=weights
+            # that package would unpickle anything: first see that the file holds only tensors
+            torch.load(place, map_location="cpu", weights_only=True)
+            network = fidelity.FeatureExtractorInceptionV3(
+                self.name, ["2048"], feature_extractor_weights_path=str(place)
             )
-        except (OSError, RuntimeError, ValueError, AssertionError) as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
+        except (pickle.UnpicklingError, OSError, RuntimeError, EOFError, TypeError):
             raise UserError(
-                f"can't load Inception's weights ({reason}); they need a network once, or take "
-                "--feature-net efficientnet, which comes along"
+                f'"{place}" does not hold the weights of Inception; remove it'
             ) from None
         self.device = torch.device(device)
-        self.network = self.network.to(self.device).eval()
+        self.network = network.to(self.device).eval()
+        self.batch = BATCH_CPU if self.device.type == "cpu" else BATCH
 
     @torch.inference_mode()
     def __call__(self, pictures: Pictures) -> Features:
-        """(N, H, W, 3) uint8 -> (N, 2048)."""
-        batch = BATCH_CPU if self.device.type == "cpu" else BATCH
-        parts = []
-        for i in range(0, len(pictures), batch):
-            images = torch.from_numpy(np.ascontiguousarray(pictures[i : i + batch]))
-            (found,) = self.network(images.permute(0, 3, 1, 2).to(self.device))
-            parts.append(found.double().cpu())
-        features: Features = torch.cat(parts).numpy() if parts else np.zeros((0, 2048))
-        return features
+        """(N, H, W, 3) uint8 -> (N, 2048).
+
+        Raises: ValueError if the pictures are not 8-bit RGB.
+        """
+
+        def pooled(part: Tensor) -> Tensor:
+            (found,) = self.network(part.permute(0, 3, 1, 2).to(self.device))
+            return found.cpu()
+
+        return _in_batches(pooled, pictures, self.batch, 2048)
 
 
 FEATURE_NETS: dict[str, Callable[[], FeatureNet]] = {
@@ -149,6 +149,37 @@ def as_rgb(pictures: Pixels) -> Pictures:
     """(..., C) uint8 or uint16 -> (..., 3) uint8: grey is repeated, channels after 3 dropped."""
     eight = with_dtype(pictures, "uint8")
     return eight[..., :1].repeat(3, axis=-1) if eight.shape[-1] < 3 else eight[..., :3]
+
+
+def finite(features: Features, name: str) -> Features:
+    """The vectors, if every number is finite.
+
+    Raises: UserError that names the net and the first picture whose vector is not, from 1.
+    """
+    bad = np.asarray(~np.isfinite(features).all(axis=1))
+    if bad.any():
+        raise UserError(
+            f"{name} gave features that are not finite (nan or inf) for {bad.sum()} of {len(bad)} "
+            f"pictures, first for picture {int(bad.argmax()) + 1}; check the net's weights"
+        )
+    return features
+
+
+def _in_batches(
+    net: Callable[[Tensor], Tensor], pictures: Pictures, batch: int, length: int
+) -> Features:
+    """(N, H, W, 3) -> (N, length), a few pictures at a time.
+
+    Raises: ValueError if the pictures are not 8-bit RGB.
+    """
+    if pictures.ndim != 4 or pictures.shape[3] != 3 or pictures.dtype != np.uint8:
+        raise ValueError(f"features need (N, H, W, 3) uint8, not {pictures.shape} {pictures.dtype}")
+    parts = [
+        net(torch.from_numpy(np.ascontiguousarray(pictures[i : i + batch])))
+        for i in range(0, len(pictures), batch)
+    ]
+    features: Features = torch.cat(parts).double().numpy() if parts else np.zeros((0, length))
+    return features
 
 
 def _fuse(network: nn.Module) -> None:
