@@ -106,7 +106,7 @@ def heat(maps: Maps, top: float) -> NDArray[np.uint8]:
     return np.rint(SCALE[low] * (1 - share) + SCALE[low + 1] * share).astype(np.uint8)
 
 
-def boxed(picture: Pixels, box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+def outlined(picture: Pixels, box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
     """A copy of a picture (H, W, C), in RGB, with the outline of a box."""
     drawn = as_rgb(picture).copy()
     top, left, bottom, right = box

@@ -17,6 +17,7 @@ from unpaired import __version__
 from unpaired.data.decode import Pixels
 from unpaired.data.domains import SWAPPED, DataSet
 from unpaired.data.order import spread
+from unpaired.evaluation.faithfulness import heat, outlined
 from unpaired.evaluation.features import EfficientNetLite0, as_rgb
 from unpaired.evaluation.figures import data_uri, loss_curves, mosaic, sample_stages
 from unpaired.evaluation.instruments import Instruments
@@ -35,6 +36,8 @@ TYPICAL, WORST = 8, 4  # rows of the sample grids
 STAGES, STAGE_ROWS = 7, 3  # of the training strip
 SHEET_PIXELS = 200 * 64 * 64  # test pictures up to this are all shown
 
+DISTURBED = {"jpeg": "JPEG, quality 90", "noise": "slight noise"}
+CYCLE_TOP = 64.0  # grey levels at the bright end of the cycle error's scale
 FAILURES = {
     "l1": "The %d translations furthest from their hidden truth, of %d; the mean error of 255.",
     "cycle_l1": "The %d pictures that come back least like themselves, of %d; the mean error of "
@@ -218,9 +221,63 @@ def _side(side: Side, scored: Evaluation, facts: Facts) -> dict[str, Any]:
         ],
         "by_truth": side.truth is not None,
         "tables": number_tables(side.scores, net_names(scored)),
-        "reconstruction": side.reconstruction,
+        "reconstruction": _reconstruction(side, facts.domains[source]),
+        "faithfulness": _faithfulness(side, facts.domains[source]),
+        "findings": [found.line for found in side.findings],
         "verdict": verdict(side.scores),
         "sheet": data_uri(_sheet(side), lossless=False) if sheet and count else None,
+    }
+
+
+def _reconstruction(side: Side, source: str) -> dict[str, Any] | None:
+    """The way back, plain and after each disturbance: figures, and pictures of the worst hit."""
+    found = side.reconstruction
+    if found is None:
+        return None
+    columns: list[tuple[str, str, Pixels]] = [
+        ("input", source, side.inputs),
+        ("ours", "translation", side.translated),
+        ("other", "translated back", found.pictures),
+    ]
+    columns += [
+        ("other", f"back, after {DISTURBED[name]}", pictures)
+        for name, pictures in found.disturbed.items()
+    ]
+    return {
+        "verdict": found.verdict,
+        "metrics": [METRICS[key] for key in found.scores["plain"]],
+        "rows": [
+            {
+                "label": "translated back" if kind == "plain" else f"after {DISTURBED[kind]}",
+                "cells": list(zip(scores.values(), (METRICS[key].digits for key in scores))),
+                "drops": list(found.drops.get(kind, {}).values()),
+            }
+            for kind, scores in found.scores.items()
+        ],
+        "columns": [(kind, label) for kind, label, _ in columns],
+        "pictures": [_pictures(i, side, columns) for i in spread(len(side.inputs), WORST)],
+    }
+
+
+def _faithfulness(side: Side, source: str) -> dict[str, Any]:
+    """Maps beside translations: evenly spaced ones, and those with the largest values."""
+    faith = side.faithfulness
+    boxed = np.stack([outlined(*pair) for pair in zip(side.translated, faith.boxes)])
+    columns: list[tuple[str, str, Pixels]] = [
+        ("input", source, side.inputs),
+        ("ours", "translation", boxed),
+        ("other", "structure change", heat(faith.structure_map, 1.0)),
+    ]
+    doubt = faith.structure_change
+    if faith.cycle_map is not None:
+        columns.append(("other", "cycle error", heat(faith.cycle_map, CYCLE_TOP)))
+        doubt = doubt + faith.cycle_map.mean(axis=(1, 2)) / CYCLE_TOP
+    worst = [int(i) for i in np.argsort(-doubt)[:WORST]]
+    return {
+        "columns": [(kind, label) for kind, label, _ in columns],
+        "typical": [_pictures(i, side, columns) for i in spread(len(side.inputs), WORST)],
+        "worst": [_pictures(i, side, columns) for i in worst],
+        "top": CYCLE_TOP,
     }
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from unpaired.data.decode import Pixels, with_channels, with_dtype
 from unpaired.data.images import DomainName
 from unpaired.evaluation.baselines import ColourTransform
+from unpaired.evaluation.diagnosis import Finding, Sight, diagnose
 from unpaired.evaluation.distances import (
     fid_estimate,
     fid_least,
@@ -56,6 +57,8 @@ class Side:
     """The translations translated back; None if the run has one direction."""
     faithfulness: Faithfulness
     """Where each translation may have invented something."""
+    findings: tuple[Finding, ...]
+    """What the doctor says of the translations."""
     scores: dict[str, Scores]
     """By row: "run", then what gives it meaning (ROWS of the report), then by metric."""
     per_picture: PerPicture
@@ -83,6 +86,7 @@ class Evaluation:
                     row: {metric: e and asdict(e) for metric, e in scores.items()}
                     for row, scores in side.scores.items()
                 },
+                "findings": [found.line for found in side.findings],
                 "reconstruction": side.reconstruction and side.reconstruction.numbers(),
             }
             for side in self.sides
@@ -202,6 +206,7 @@ def _side(judge: _Judge, translators: Mapping[str, Translator], direction: Direc
     faith = faithfulness(
         inputs, translated, None if reconstruction is None else reconstruction.pictures
     )
+    sight = Sight(plain, translated, real, judge.vectors(translated), judge.vectors(real))
     return Side(
         direction=direction,
         names=views.names[source],
@@ -211,6 +216,7 @@ def _side(judge: _Judge, translators: Mapping[str, Translator], direction: Direc
         truth=real if views.paired else None,
         reconstruction=reconstruction,
         faithfulness=faith,
+        findings=tuple(diagnose(sight)),
         scores=scores,
         per_picture=per_picture | {"structure_change": faith.structure_change},
     )
