@@ -3,11 +3,14 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 
+from unpaired.data.catalog import worldtiles_view
 from unpaired.evaluation.distances import kid_estimate
 from unpaired.evaluation.features import as_rgb
-from unpaired.evaluation.validation import KIDJudge
+from unpaired.evaluation.validation import KIDJudge, _players
+from unpaired.methods import METHODS
 from unpaired.training.validation import Seen
 
 
@@ -76,3 +79,41 @@ def test_translations_that_are_not_finite_have_no_score():
     judgement = KIDJudge(Corners())(seen(broken))
     assert math.isnan(judgement.score)
     assert math.isfinite(judgement.numbers["kid_x2y"])
+
+
+def test_what_goes_wrong_is_found_in_the_direction_in_which_it_goes_wrong():
+    x, y = (
+        torch.from_numpy(worldtiles_view(view, "test")[::8].copy()).permute(0, 3, 1, 2) / 127.5 - 1
+        for view in ("map", "aerial")
+    )
+
+    def translate(images, way):
+        """Perfect one way, one and the same picture the other way."""
+        if way == "x2y":
+            return y[[(x == image).flatten(1).all(1).int().argmax().item() for image in images]]
+        return x[:1].expand(len(images), -1, -1, -1)
+
+    losses = {"D_Y": [0.2, 0.21, 0.2, 0.19], "D_X": [1e-4, 1e-4, 2e-4, 1e-4]}
+    judged = KIDJudge(Corners())(
+        Seen(translate, x, y, ("x2y", "y2x"), losses, step=1, adversarial="lsgan")
+    )
+    assert {(f.name, f.direction) for f in judged.findings} == {
+        ("mode_collapse", "y2x"),
+        ("discriminator_wins", "y2x"),
+    }
+    assert all(f.evidence and f.advice for f in judged.findings)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_names_the_discriminator_of_each_direction_so_that_the_judge_knows_it(name):
+    method = METHODS[name](METHODS[name].Config(), channels_x=3, channels_y=3, size=64).to("meta")
+    made = {way: torch.zeros(2, 3, 64, 64, device="meta") for way in "xy"}
+    if name == "feature_gan":
+        method.prepare()
+        method.to("meta")
+    drawn = method.generate(made)
+    losses = {
+        term: [0.0] for player in method.players for term in method.losses(player, made, drawn)
+    }
+    for direction in method.directions:
+        assert set(_players(losses, direction)) == {"D", "G"}

@@ -229,6 +229,7 @@ def test_the_judge_is_told_the_losses_since_the_last_evaluation_and_how_far_weig
     for evaluation, lines in zip(told, (logged[:2], logged[2:])):
         assert evaluation.losses == {name: [line[name] for line in lines] for name in lines[0]}
     assert told[0].directions == ("x2y", "y2x")
+    assert told[0].adversarial == "lsgan"
     assert told[0].change is None
     assert 0 < told[1].change < 0.1
 

@@ -140,7 +140,7 @@ def mode_collapse(sight: Sight) -> Finding | None:
     )
 
 
-CHANCE = {"lsgan": 0.25, "vanilla": 0.69, "hinge": 1.0}
+CHANCE = {"lsgan": 0.25, "log": 0.69, "hinge": 1.0}
 """A discriminator's loss when it can only guess."""
 BEATEN = 0.03  # of that; healthy runs on the embedded data stay above 0.1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +10,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unpaired.data.decode import from_unit
+from unpaired.data.decode import Pixels, from_unit
+from unpaired.data.order import spread
+from unpaired.evaluation import diagnosis
 from unpaired.evaluation.cached import CachedFeatures
 from unpaired.evaluation.distances import kid_estimate
-from unpaired.evaluation.features import EfficientNetLite0, FeatureNet, Pictures, as_rgb
+from unpaired.evaluation.estimates import Estimate
+from unpaired.evaluation.features import EfficientNetLite0, FeatureNet, as_rgb
+from unpaired.methods.base import Direction
 from unpaired.training import run
 from unpaired.training.config import TrainConfig
-from unpaired.training.validation import Judge, Judgement, Seen
+from unpaired.training.validation import Finding, Judge, Judgement, Seen
 
 TRANSLATED_AT_ONCE = 16
+LOOKED_AT = 50  # pictures by the doctor, at each evaluation
 
 
 class KIDJudge:
     """Judges by KID between translations and real pictures, over the validation share.
 
     The score is the mean over the directions that the method has; each direction's KID comes with
-    its standard error (bootstrap over the pictures of both sets).
+    its standard error (bootstrap over the pictures of both sets), and with what `diagnose` finds.
     """
 
     def __init__(self, features: FeatureNet | None = None) -> None:
@@ -33,31 +39,63 @@ class KIDJudge:
 
     def __call__(self, seen: Seen) -> Judgement:
         """A direction whose translations are not finite has no KID, and the run then no score."""
-        sides = {"x": seen.x, "y": seen.y}
         numbers: dict[str, float] = {}
+        findings: list[Finding] = []
         for direction in seen.directions:
-            source, target = direction.split("2")
-            parts = torch.split(sides[source], TRANSLATED_AT_ONCE)
-            made = torch.cat([seen.translate(part, direction).float() for part in parts])
-            kid = error = float("nan")
-            if made.isfinite().all():
-                net = self._net(made.device)
-                real = CachedFeatures(net)(_pictures(sides[target]))
-                found = kid_estimate(net(_pictures(made)), real)
-                kid, error = found.value, found.error
-            numbers |= {f"kid_{direction}": kid, f"kid_{direction}_error": error}
+            kid, found = self._judged(seen, direction)
+            numbers |= {f"kid_{direction}": kid.value, f"kid_{direction}_error": kid.error}
+            findings += [
+                Finding(f.name, f.severity, f.evidence, f.advice, direction) for f in found
+            ]
         score = float(np.mean([numbers[f"kid_{direction}"] for direction in seen.directions]))
-        return Judgement(score, numbers)
+        return Judgement(score, numbers, tuple(findings))
 
-    def _net(self, device: torch.device) -> FeatureNet:
+    def _judged(self, seen: Seen, direction: Direction) -> tuple[Estimate, list[diagnosis.Finding]]:
+        images, others = (seen.x, seen.y) if direction == "x2y" else (seen.y, seen.x)
+        parts = torch.split(images, TRANSLATED_AT_ONCE)
+        made = torch.cat([seen.translate(part, direction).float() for part in parts])
+        if not made.isfinite().all():
+            return Estimate(*[math.nan] * 4), []
         if self.features is None:
-            self.features = EfficientNetLite0(device)
-        return self.features
+            self.features = EfficientNetLite0(made.device)
+        inputs, translated, real = (_pixels(one) for one in (images, made, others))
+        features = self.features(as_rgb(translated))
+        real_features = CachedFeatures(self.features)(as_rgb(real))
+        some, some_real = spread(len(inputs), LOOKED_AT), spread(len(real), LOOKED_AT)
+        sight = diagnosis.Sight(
+            inputs[some],
+            translated[some],
+            real[some_real],
+            features[some],
+            real_features[some_real],
+            losses=_players(seen.losses, direction),
+            adversarial=seen.adversarial,
+            change=seen.change,
+        )
+        return kid_estimate(features, real_features), diagnosis.diagnose(sight)
 
 
-def _pictures(images: Tensor) -> Pictures:
-    """(N, C, H, W) in [-1, 1] -> (N, H, W, 3) uint8."""
-    return as_rgb(from_unit(images.permute(0, 2, 3, 1).float().cpu().numpy(), "uint8"))
+def _players(losses: dict[str, list[float]], direction: Direction) -> dict[str, list[float]]:
+    """The losses of the two that play for a direction, as "D" and "G", whatever a method's names.
+
+    D_Y (or the only D) judges what G makes of X, D_X what F makes of Y.
+    """
+    target = direction[-1]
+    names = {
+        "D": (f"D_{target.upper()}", "D"),
+        "G": (f"gan_{'GF'[target == 'x']}", f"gan_{target}"),
+    }
+    return {
+        player: losses[name]
+        for player, candidates in names.items()
+        for name in candidates
+        if name in losses
+    }
+
+
+def _pixels(images: Tensor) -> Pixels:
+    """(N, C, H, W) in [-1, 1] -> (N, H, W, C) uint8."""
+    return from_unit(images.permute(0, 2, 3, 1).float().cpu().numpy(), "uint8")
 
 
 def train(

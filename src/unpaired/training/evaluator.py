@@ -46,6 +46,9 @@ class Evaluator:
                 losses=losses,
                 step=self.trainer.steps,
                 change=self._change(),
+                adversarial=getattr(
+                    getattr(self.trainer.config.settings, "loss", None), "adversarial", None
+                ),
             )
             return self.judge(seen)
 

@@ -33,6 +33,8 @@ class Seen:
     step: int
     change: float | None = None
     """Largest change of a translating weight since the last evaluation of this session."""
+    adversarial: str | None = None
+    """Name of the adversarial loss (a key of `losses.ADVERSARIAL`), if the method has one."""
 
 
 class Finding(NamedTuple):
