@@ -143,7 +143,7 @@ def precision_recall_estimates(a: Features, b: Features, k: int = 3, seed: int =
     """Both as means, with the error of a jackknife that leaves out 1/20 of each set at a time.
 
     A bootstrap won't do: drawn twice, a picture is its own nearest neighbour, and with neighbours
-    held fixed the intervals are up to half too short. Errors of the jackknife are rather too long.
+    held fixed intervals are a third to a half too short. The jackknife's are rather too long.
     The interval is Wilson's for a share, of as many independent pictures as have that error; so it
     stays within 0 and 1, and isn't empty if all pictures agree.
 
