@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from unpaired.data.decode import Pixels
 from unpaired.evaluation.estimates import Numbers
@@ -14,8 +15,9 @@ from unpaired.evaluation.features import as_rgb
 from unpaired.evaluation.paired import smoothed
 
 SIGMA = 2.0  # pixels over which both maps look; finer is noise, coarser points at nothing
-FLAT = 4.0  # grey levels of local contrast below which there is no structure to speak of
-LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
+FINEST = 1.0  # pixels over which edges are blurred before they are compared
+FLAT = 4.0  # grey levels per pixel: the usual edge of a picture that has none to speak of
+FAINT = 0.02  # squared strength that edges must pass to count
 WORST_SHARE = 0.05  # of a picture's pixels: its worst region
 
 Maps = NDArray[np.float64]  # (N, H, W)
@@ -66,36 +68,48 @@ def faithfulness(inputs: Pixels, translated: Pixels, reconstructed: Pixels | Non
 
 
 def cycle_error_map(inputs: Pixels, reconstructed: Pixels) -> Maps:
-    """|F(G(x)) - x|, mean over channels, in grey levels 0 to 255, smoothed over 2 pixels.
+    """|F(G(x)) - x|, mean over channels, in grey levels 0 to 255, smoothed over SIGMA pixels.
 
-    What didn't come back was not carried by the translation: left out, or drawn anew.
+    What didn't come back was not carried by the translation: left out, or drawn anew. What came
+    back may have travelled unseen; `reconstruct` tests that.
 
+    Args: inputs, reconstructed: (N, H, W, C) of one shape and type.
     Returns: (N, H, W).
+    Raises: ValueError if shapes or types differ.
     """
-    scale = 255 / np.iinfo(inputs.dtype).max
-    difference = np.abs(inputs.astype(np.float64) - reconstructed.astype(np.float64)).mean(3)
-    return _smooth(difference * scale)
+    if inputs.shape != reconstructed.shape or inputs.dtype != reconstructed.dtype:
+        raise ValueError(f"{inputs.shape} {inputs.dtype} can't come back as {reconstructed.shape}")
+    pairs = zip(map(_planes, inputs), map(_planes, reconstructed))
+    return _stack(inputs, [_smooth((a - b).abs().mean(1)) for a, b in pairs])
 
 
 def structure_change_map(inputs: Pixels, translated: Pixels) -> Maps:
     """How much of the local structure changed, whatever became of colours and contrast.
 
-    Around each pixel, r = correlation of the two luminances' gradients (a 2-vector each, so that
-    edges of another direction don't count as alike). Its sign doesn't matter: dark on light may
-    become light on dark. The change is (1 - r^2), weighed by how much there is to see: 0 where both
-    pictures are flat, and full where either has contrast well above FLAT.
+    Structure is where edges are and which way they run. With J the mean over channels of
+    grad(c) grad(c)' (Di Zenzo 1986), l its larger eigenvalue and p the edge's direction,
+    e = l / (l + m) (cos 2p, sin 2p), where m is the picture's mean of l: an edge of the picture's
+    usual strength counts half, whatever that is in grey levels, and dark on light is light on dark.
+    Under a Gaussian <.> of SIGMA pixels,
 
-    Returns: (N, H, W) in [0, 1].
+        change = 1 - (2 <e_a . e_b> + c) / (<e_a . e_a> + <e_b . e_b> + c).
+
+    Each picture is judged alone, so a map says where within it; means compare between pictures of
+    one kind.
+
+    Args: inputs, translated: (N, H, W, any channels), uint8 or uint16, at least 2 x 2 pixels.
+    Returns: (N, H, W) in [0, 1]: 0 the same structure or none in both, 1 nothing in common.
+    Raises: ValueError if N, H or W differ.
     """
-    a, b = _gradients(inputs), _gradients(translated)
-    energy_a, energy_b = (_smooth((g**2).sum(1)) for g in (a, b))
-    product = _smooth((a * b).sum(1))
-    noise = FLAT**2
-    correlation = product**2 / (energy_a * energy_b + noise**2 / 4 + 1e-12)
-    larger = np.maximum(energy_a, energy_b)
-    visible = larger / (larger + noise)
-    change: Maps = np.clip((1 - correlation) * visible, 0, 1)
-    return change
+    if inputs.shape[:3] != translated.shape[:3]:
+        raise ValueError(f"{inputs.shape[:3]} pictures have no {translated.shape[:3]} translations")
+    changes = []
+    for x, y in zip(inputs, translated):
+        a, b = _edges(_planes(x)), _edges(_planes(y))
+        shared = _smooth((a * b).sum(1))
+        all_edges = _smooth((a**2 + b**2).sum(1))
+        changes.append((1 - (2 * shared + FAINT) / (all_edges + FAINT)).clamp(0, 1))
+    return _stack(inputs, changes)
 
 
 def heat(maps: Maps, top: float) -> NDArray[np.uint8]:
@@ -118,28 +132,30 @@ def outlined(picture: Pixels, box: tuple[int, int, int, int]) -> NDArray[np.uint
     return drawn
 
 
-def _luminance(pictures: Pixels) -> NDArray[np.float64]:
-    """(N, H, W, C) of any type -> (N, H, W) in grey levels 0 to 255."""
-    scaled = pictures.astype(np.float64) * (255 / np.iinfo(pictures.dtype).max)
-    grey: NDArray[np.float64] = (
-        scaled[..., :3] @ np.array(LUMINANCE) if pictures.shape[3] >= 3 else scaled.mean(3)
-    )
-    return grey
+def _edges(planes: Tensor) -> Tensor:
+    """(1, C, H, W) in grey levels -> (1, 2, H, W): strength in [0, 1] times (cos 2p, sin 2p)."""
+    down, right = torch.gradient(smoothed(planes, FINEST), dim=(2, 3))
+    xx, yy, xy = ((u * v).mean(1) for u, v in ((right, right), (down, down), (right, down)))
+    spread = torch.hypot(xx - yy, 2 * xy)  # the eigenvalues' difference
+    larger = (xx + yy + spread) / 2
+    strength = larger / (larger + larger.mean().clamp(min=FLAT**2))
+    return strength * torch.stack([xx - yy, 2 * xy], dim=1) / spread.clamp(min=1e-9)
 
 
-def _gradients(pictures: Pixels) -> NDArray[np.float64]:
-    """(N, 2, H, W): central differences of the slightly smoothed luminance, per pixel."""
-    grey = _smooth(_luminance(pictures), 0.7)
-    down, right = np.gradient(grey, axis=(1, 2))
-    return np.stack([down, right], axis=1)
+def _planes(picture: Pixels) -> Tensor:
+    """(H, W, C) of any type -> (1, C, H, W) in grey levels 0 to 255."""
+    values = picture.astype(np.float64).transpose(2, 0, 1) * (255 / np.iinfo(picture.dtype).max)
+    return torch.from_numpy(np.ascontiguousarray(values))[None]
 
 
-def _smooth(maps: NDArray[np.float64], sigma: float = SIGMA) -> Maps:
-    """(N, H, W) under a Gaussian."""
-    planes: Maps = smoothed(torch.from_numpy(np.ascontiguousarray(maps))[:, None], sigma)[
-        :, 0
-    ].numpy()
-    return planes
+def _smooth(maps: Tensor) -> Tensor:
+    """(1, H, W) under a Gaussian of SIGMA pixels."""
+    return smoothed(maps[:, None], SIGMA)[:, 0]
+
+
+def _stack(pictures: Pixels, maps: list[Tensor]) -> Maps:
+    empty = np.zeros((0, *pictures.shape[1:3]))
+    return torch.cat(maps).numpy() if maps else empty
 
 
 def _worst_box(values: NDArray[np.float64]) -> tuple[int, int, int, int]:
