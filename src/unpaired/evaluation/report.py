@@ -19,7 +19,13 @@ from unpaired.data.domains import SWAPPED, DataSet
 from unpaired.data.order import spread
 from unpaired.evaluation.faithfulness import heat, outlined
 from unpaired.evaluation.features import EfficientNetLite0, as_rgb
-from unpaired.evaluation.figures import data_uri, loss_curves, mosaic, sample_stages
+from unpaired.evaluation.figures import (
+    data_uri,
+    loss_curves,
+    mosaic,
+    sample_stages,
+    validation_curve,
+)
 from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.judging import Judged, judge, save
 from unpaired.evaluation.metrics import METRICS, Scores
@@ -29,7 +35,7 @@ from unpaired.methods import METHODS
 from unpaired.methods.base import Direction
 from unpaired.training.config import TrainConfig
 from unpaired.training.progress import clock
-from unpaired.training.tracking import last_session, read_metrics
+from unpaired.training.tracking import last_session, read_findings, read_metrics
 from unpaired.translation.translator import Translator
 
 TYPICAL, WORST = 8, 4  # rows of the sample grids
@@ -176,9 +182,28 @@ def render(
         sides=[_side(side, scored, facts) for side in scored.sides],
         strips=[_strip(run, side, facts, metrics, len(scored.sides)) for side in scored.sides],
         curves=loss_curves(metrics),
+        validation=validation_curve(metrics, _best_step(judged), read_findings(run)),
+        history=_findings(read_findings(run)),
         references=references,
         clock=clock,
     )
+
+
+def _best_step(judged: Judged) -> int | None:
+    """The step that the validation share chose; None if none did."""
+    if "best" in judged.translators:
+        return judged.translators["best"].card.step
+    return judged.translators["run"].card.step if (judged.run / "best").is_file() else None
+
+
+def _findings(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the doctor found during training: each fault once, with the steps it was seen at."""
+    faults: dict[tuple[str, str], dict[str, Any]] = {}
+    for line in lines:
+        key = (line["name"], line["direction"])
+        fault = faults.setdefault(key, {**line, "first": line["step"], "times": 0})
+        fault |= {"last": line["step"], "times": fault["times"] + 1, "evidence": line["evidence"]}
+    return list(faults.values())
 
 
 def net_names(scored: Evaluation) -> dict[str, str | None]:

@@ -156,7 +156,7 @@ def _own_segmenter(
             folder,
             classes=classes,
             size=seen_size(data_of(config, 3, 3, paired=True), config.images, config.size),
-            rotate=config.images.rotate,
+            rotate=config.images.rotate or None,
             seed=config.seed,
         )
     return folder

@@ -10,11 +10,12 @@ from typing import Any
 from unpaired.errors import UserError
 from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.judging import judge, save, saved_numbers
+from unpaired.evaluation.validation import train
 from unpaired.methods import METHODS
 from unpaired.reproduction.contenders import TO_PHOTO
 from unpaired.training.checkpoint import find_checkpoint, read_state
 from unpaired.training.config import TrainConfig, read_yaml, refuse_changes
-from unpaired.training.run import DivergedError, train
+from unpaired.training.run import DivergedError
 
 
 @dataclass(frozen=True)
