@@ -60,8 +60,11 @@ def scores(matrix: NDArray[np.number]) -> dict[str, Numbers]:
 def segmentation_estimates(truth: Maps, predicted: Maps, count: int, seed: int = 0) -> Scores:
     """The three figures over the whole set, with a bootstrap over its pictures.
 
-    Raises: ValueError if the shapes differ.
+    Returns: by KEYS; None where no pixel counts.
+    Raises: ValueError if the shapes differ or there are no pictures.
     """
+    if len(truth) == 0:
+        raise ValueError("no class maps to compare")
     matrices = confusion(truth, predicted, count)
     whole = scores(matrices.sum(0))
     weights = draws(len(matrices), seed)
