@@ -6,7 +6,6 @@ RUNS holds run folders; a run's task is its `data`. A run that was scored before
 numbers.json. Writes every figure to the JSON file and a picture per task, and prints tables.
 """
 
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -16,8 +15,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from unpaired.data.catalog import worldtiles
-from unpaired.demo import write_translations
-from unpaired.evaluation.features import EfficientNetLite0, FeatureNet, Features, Pictures
+from unpaired.evaluation.cached import CachedFeatures
+from unpaired.evaluation.features import EfficientNetLite0
+from unpaired.evaluation.instruments import Instruments
+from unpaired.evaluation.judging import saved_numbers
 from unpaired.evaluation.report import write_report
 from unpaired.training.config import TrainConfig, read_yaml
 
@@ -56,27 +57,10 @@ def method_of(config: TrainConfig[Any]) -> str:
     return "cyclegan" + kinds[bool(loss.gan), forward, backward]
 
 
-class Remembered:
-    """A feature net that sees no set twice: runs on one task share all but their own pictures."""
-
-    def __init__(self, net: FeatureNet) -> None:
-        self.net, self.name, self.seen = net, net.name, dict[str, Features]()
-
-    def __call__(self, pictures: Pictures) -> Features:
-        key = hashlib.sha256(pictures.tobytes()).hexdigest()
-        if key not in self.seen:
-            self.seen[key] = self.net(pictures)
-        return self.seen[key]
-
-
-def score(run: Path, features: FeatureNet) -> dict[str, Any]:
+def score(run: Path, instruments: Instruments) -> dict[str, Any]:
     """The run's numbers, and its translations as files; taken once per checkpoint."""
-    numbers, step = run / "numbers.json", (run / "latest").read_text().strip()
-    known = json.loads(numbers.read_text()) if numbers.exists() else {}
-    if known.get("step") != int(step.removeprefix("step_")):
-        _, scored = write_report(run, features=features)
-        write_translations(scored, run / "translations")
-    return json.loads(numbers.read_text())
+    known = saved_numbers(run, instruments)
+    return known or write_report(run, instruments)[1].numbers()
 
 
 def tiles_of(run: Path, direction: str, names: list[str]) -> list[np.ndarray]:
@@ -108,9 +92,9 @@ def table(task: str, found: dict[str, dict[str, Any]]) -> None:
     def row(name: str, score: dict[str, Any]) -> None:
         cells = [
             f"{e['value']:.{places}f} ({e['low']:.{places}f} to {e['high']:.{places}f})"
-            if (e := score[kind])
+            if (e := score.get(kind))
             else ""
-            for kind, places in (("kid", 3), ("mae", 1))
+            for kind, places in (("kid", 3), ("l1", 1))
         ]
         print(f"| {name} | {' | '.join(cells)} |")
 
@@ -124,19 +108,24 @@ def table(task: str, found: dict[str, dict[str, Any]]) -> None:
 
 def main(runs: Path, results: Path, images: Path) -> None:
     everything: dict[str, Any] = {}
-    features = Remembered(EfficientNetLite0())
+    instruments = Instruments(CachedFeatures(EfficientNetLite0()))
     tasks: dict[tuple[str, str], dict[str, Any]] = {}  # (from, to) -> method -> numbers and run
     for run in sorted(p.parent for p in runs.glob("*/latest")):
         config = read_yaml(run / "config.yaml")
         done = (run / "latest").read_text().strip() == f"step_{config.steps or 0:08d}"
         if not done or not (config.data or "").startswith("worldtiles:"):
             continue
-        numbers, method = score(run, features), method_of(config)
+        numbers, method = score(run, instruments), method_of(config)
         everything[run.name] = {"method": method, **numbers}
         x, y = config.data.split(":")[1].split("-")
         for direction, side in numbers["directions"].items():
             task = (x, y) if direction == "x2y" else (y, x)
-            shown = {**side, "metric": numbers["metric"], "run": run, "direction": direction}
+            shown = {
+                **side,
+                "metric": f"KID-{numbers['instruments']['features']}",
+                "run": run,
+                "direction": direction,
+            }
             tasks.setdefault(task, {}).setdefault(method, shown)
         print(run.name, method, flush=True)
     for (source, target), found in tasks.items():

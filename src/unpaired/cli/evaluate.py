@@ -57,7 +57,7 @@ def run(arguments: list[str]) -> int:
     options = parse(EvaluateOptions, arguments, "unpaired evaluate")
     if not options.runs:
         raise UserError("no run to evaluate; give the folder of one, or of several to compare")
-    from unpaired.evaluation.comparison import grouped, write_comparison
+    from unpaired.evaluation.comparison import compared, grouped, write_comparison
     from unpaired.evaluation.instruments import instruments
     from unpaired.evaluation.pages import plain_tables
     from unpaired.evaluation.per_image import write_csv
@@ -89,7 +89,9 @@ def run(arguments: list[str]) -> int:
                 lines += len(side.names)
         print(page)
     if len(folders) > 1:
-        print(write_comparison(Path(options.out), grouped(folders)))
+        entries = grouped(folders)
+        print(write_comparison(Path(options.out), entries))
+        numbers = {"runs": numbers, "methods": compared(entries)}
     if options.json:
         content = numbers if len(folders) > 1 else next(iter(numbers.values()))
         Path(options.json).write_text(json.dumps(content, indent=1), encoding="utf-8")

@@ -45,7 +45,8 @@ class ReproduceOptions(Generic[C]):
     out: str = "runs/reproduce"
     """Where runs, tables and the page go; what is there is used."""
     preset: str | None = None
-    """Named settings for all, given once or more; default: small."""
+    """Named settings for all, given once or more; default: small for the embedded tiles, and for
+    other data what each method's paper says."""
     classes: str | None = None
     """What the colours of label images mean: worldtiles, cityscapes, camvid, or a JSON file."""
     segmenter: str | None = None
@@ -91,7 +92,7 @@ def run(arguments: list[str]) -> int:
                     f'--methods: unknown "{key}"{nearest(key, CONTENDERS)}; known are '
                     f"{', '.join(CONTENDERS)}"
                 )
-    presets = take_all(arguments, "--preset") or [PRESET]
+    presets = take_all(arguments, "--preset") or ([] if _own_data(arguments) else [PRESET])
     parsed = {key: _options(key, list(arguments), presets) for key in keys}
     options = next(iter(parsed.values()))
     try:
@@ -130,8 +131,7 @@ def _options(key: str, arguments: list[str], presets: list[str]) -> ReproduceOpt
     for preset in (*presets, *contender.presets):
         config = apply_preset(config, preset)
     config = with_changes(config, {"steps": None, "epochs": None, "minutes": None})
-    own_data = {"--data", "--x"} & {argument.split("=")[0] for argument in arguments}
-    if own_data:
+    if _own_data(arguments):
         config = with_changes(config, {"data": None})
     else:  # seen from above; and the rate at which all of them learn at this size
         config = with_changes(config, {"images.rotate": True, "optimizer.lr": 2e-4})
@@ -145,3 +145,8 @@ def _options(key: str, arguments: list[str], presets: list[str]) -> ReproduceOpt
         "unpaired reproduce",
         default=ReproduceOptions(run=config),
     )
+
+
+def _own_data(arguments: list[str]) -> bool:
+    """Whether other data than the embedded tiles are meant."""
+    return bool({"--data", "--x"} & {argument.split("=")[0] for argument in arguments})

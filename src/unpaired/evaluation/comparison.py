@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,21 @@ def combined_scores(seen: Sequence[Sighting], row: str) -> Scores:
     rows = [one.scores.get(row, {}) for one in seen]
     keys = [key for key in METRICS if rows and all(values.get(key) for values in rows)]
     return {key: combined([values[key] for values in rows]) for key in keys}
+
+
+def compared(entries: Sequence[Entry]) -> dict[str, Any]:
+    """For machines: every method's figures by direction, over its seeds."""
+    swapped = read_yaml(entries[0].runs[0] / "config.yaml").swap
+    found: dict[str, Any] = {}
+    for entry in entries:
+        for way in BACK:
+            if seen := sightings(entry, way, swapped):
+                scores = combined_scores(seen, "run")
+                found.setdefault(entry.label, {})[way] = {
+                    "seeds": [one.seed for one in seen],
+                    "scores": {key: asdict(e) for key, e in scores.items() if e is not None},
+                }
+    return found
 
 
 def write_comparison(

@@ -18,11 +18,11 @@ class Estimate:
 
     value: float
     low: float
-    """Lower end of the 95% bootstrap interval."""
+    """Lower end of the 95% interval."""
     high: float
-    """Upper end of the 95% bootstrap interval."""
+    """Upper end of the 95% interval."""
     error: float
-    """Standard error: the standard deviation over the bootstrap samples."""
+    """Standard error; of a mean over seeds, their standard deviation."""
 
 
 def draws(count: int, seed: int = 0, resamples: int = RESAMPLES) -> Numbers:

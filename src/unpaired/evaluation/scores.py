@@ -174,7 +174,7 @@ class _Judge:
         a, b = self.vectors(pictures), self.vectors(real)
         found: Scores = {"kid": kid_estimate(a, b, self.seed)}
         if min(len(a), len(b)) >= fid_least(a):
-            found["fid"] = fid_estimate(a, b, self.seed)
+            found["fid"] = fid_estimate(a, b)
         return found | precision_recall_estimates(a, b, seed=self.seed)
 
 

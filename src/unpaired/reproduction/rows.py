@@ -96,7 +96,7 @@ def _notes(
         f"{config.batch} pictures per domain, preset {config.preset}, seed "
         f"{', '.join(map(str, seeds))}; its last checkpoint.",
         f"Photos were read by: {segmenter}. Its own score on the real test photos is the last row.",
-        "In round brackets 95% bootstrap intervals over the test pictures; of several seeds, the "
+        "In round brackets 95% intervals over the choice of test pictures; of several seeds, the "
         "mean and the standard deviation.",
         f"Published, in square brackets: {paper.about}. Figures don't compare; the order may.",
     ]
