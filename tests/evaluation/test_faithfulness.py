@@ -162,6 +162,14 @@ def test_the_worst_place_holds_the_invention(photos: Pixels) -> None:
         assert right > PLACE[1].start
 
 
+def test_the_worst_place_is_where_both_maps_are_large_together(photos: Pixels) -> None:
+    back = photos.copy()
+    back[:, 44:58, 44:58] ^= 128  # did not come back, though the structure is unchanged
+    found = faithfulness(photos, 255 - photos, back)
+    assert found.cycle_map == pytest.approx(cycle_error_map(photos, back))
+    assert all(top > 38 and left > 38 for top, left, _, _ in found.boxes)
+
+
 def test_no_pictures_give_no_maps() -> None:
     none = np.zeros((0, 32, 32, 3), np.uint8)
     found = faithfulness(none, none, none)

@@ -18,6 +18,7 @@ SIGMA = 2.0  # pixels over which both maps look; finer is noise, coarser points 
 FINEST = 1.0  # pixels over which edges are blurred before they are compared
 FLAT = 4.0  # grey levels per pixel: the usual edge of a picture that has none to speak of
 FAINT = 0.02  # squared strength that edges must pass to count
+CYCLE_TOP = 64.0  # grey levels of cycle error that count as much as all structure changed
 WORST_SHARE = 0.05  # of a picture's pixels: its worst region
 
 Maps = NDArray[np.float64]  # (N, H, W)
@@ -51,19 +52,20 @@ class Faithfulness:
     structure_change: Numbers
     """(N,): each picture's mean of `structure_map`."""
     boxes: tuple[tuple[int, int, int, int], ...]
-    """The worst place of each picture: top, left, bottom, right."""
+    """The worst place of each picture: top, left, bottom, right, the last two exclusive."""
 
 
 def faithfulness(inputs: Pixels, translated: Pixels, reconstructed: Pixels | None) -> Faithfulness:
-    """Both maps of every picture, (N, H, W, C) each.
+    """Both maps of every picture, (N, H, W, C) each, and where they are largest together.
 
     A hint, not a proof: both maps compare with the input, and what a domain change must alter (a
-    horse's coat) and what it must not (its rider) look alike to them.
+    horse's coat) and what it must not (its rider) look alike to them. How well they did where the
+    truth is known: docs/evaluation/faithfulness.md.
     """
     structure = structure_change_map(inputs, translated)
     cycle = None if reconstructed is None else cycle_error_map(inputs, reconstructed)
     means: Numbers = structure.mean(axis=(1, 2))
-    worst = structure if cycle is None else structure + cycle / 255
+    worst = structure if cycle is None else structure + cycle / CYCLE_TOP
     return Faithfulness(structure, cycle, means, tuple(_worst_box(one) for one in worst))
 
 
