@@ -187,9 +187,7 @@ def as_html(table: Table) -> str:
         f'{heads}<th scope="col">rank [paper]</th></tr></thead><tbody>'
     ]
     for row in table.rows:
-        cells = "".join(
-            f"<td>{html.escape(_cell(row, column)) or '–'}</td>" for column in table.columns
-        )
+        cells = "".join(f"<td>{_html_cell(row, column)}</td>" for column in table.columns)
         note = f" <small>{html.escape(row.note)}</small>" if row.note else ""
         lines.append(
             f'<tr class="{"method" if row.ranked else "real"}"><th scope="row">'
@@ -197,6 +195,15 @@ def as_html(table: Table) -> str:
             f"<td>{html.escape(_rank(row.key, ranks, theirs)) or '–'}</td></tr>"
         )
     return "\n".join([*lines, "</tbody></table></div>"])
+
+
+def _html_cell(row: Row, column: str) -> str:
+    """Our figure large, its interval and the published figure small."""
+    value, *rest = _cell(row, column).split(" ", 1) or [""]
+    if not value:
+        return "–"
+    small = "".join(f" <small>{html.escape(part)}</small>" for part in rest)
+    return f"{html.escape(value)}{small}"
 
 
 def as_latex(table: Table) -> str:
