@@ -187,12 +187,34 @@ def test_a_few_stray_pixels_are_forgiven_and_ignored():
     np.testing.assert_array_equal(read, maps)
 
 
+def strange(shape: tuple[int, ...]) -> np.ndarray:
+    """Pixels (..., 3) far from every class of the street, hardly two of one colour."""
+    return np.random.default_rng(0).integers((0, 200, 200), (60, 256, 256), (*shape, 3), np.uint8)
+
+
+def test_a_piece_of_photo_in_a_label_image_is_refused():
+    _, drawn = street()
+    drawn[0, 50:70, 60:80] = strange((20, 20))
+    with pytest.raises(UserError, match="4% of its pixels"):
+        exact(drawn, STREET, ["a"])
+
+
+@pytest.mark.parametrize(
+    "border", [np.s_[:, :2], np.s_[:, -2:], np.s_[:2], np.s_[-2:]], ids=["L", "R", "top", "low"]
+)
+def test_a_blur_is_forgiven_beside_a_known_colour_on_either_side(border):
+    maps, drawn = street()
+    drawn[0][border] = strange(drawn[0][border].shape[:2])
+    maps[0][border] = IGNORED
+    np.testing.assert_array_equal(exact(drawn, STREET, ["a"]), maps)
+
+
 def test_a_label_image_that_is_mostly_blurred_is_refused():
-    rng = np.random.default_rng(0)
-    drawn = render(rng.integers(0, 11, (1, 16, 16), dtype=np.uint8), STREET)
-    grown = Image.fromarray(drawn[0]).resize((32, 32), Image.Resampling.BILINEAR)
-    with pytest.raises(UserError, match="blurred"):
-        exact(np.asarray(grown)[None], STREET, ["a"])
+    _, drawn = street()
+    blurred = strange(drawn.shape[:3])
+    blurred[:, ::3, ::3] = drawn[:, ::3, ::3]
+    with pytest.raises(UserError, match=r"89% .* blurred"):
+        exact(blurred, STREET, ["a"])
 
 
 @pytest.mark.parametrize("known", CLASSES)
