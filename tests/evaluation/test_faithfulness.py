@@ -108,10 +108,17 @@ def test_an_edge_that_turned_is_another_edge() -> None:
 
 def test_noise_on_a_flat_picture_is_no_structure() -> None:
     rng = np.random.default_rng([0, 1])
-    flat = np.full((2, 64, 64, 3), 120, np.uint8)
-    grain = np.clip(np.rint(flat + rng.normal(0, 2, flat.shape)), 0, 255).astype(np.uint8)
-    assert structure_change_map(flat, grain).max() < 0.1
+    flat = np.full((4, 64, 64, 3), 120, np.uint8)
+    slight, clear = (np.rint(flat + rng.normal(0, s, flat.shape)).astype(np.uint8) for s in (1, 2))
     assert structure_change_map(flat, flat).max() == 0
+    assert structure_change_map(flat, slight).max() < 0.1
+    assert structure_change_map(flat, clear).mean() < 0.15
+
+
+def test_half_the_contrast_is_the_same_structure(photos: Pixels, labels: Pixels) -> None:
+    for pictures in (photos, labels):
+        halved = (pictures * 0.5 + 60).astype(np.uint8)
+        assert structure_change_map(pictures, halved).mean() < 0.03
 
 
 def test_pictures_may_differ_in_channels_and_type_and_be_oblong(photos: Pixels) -> None:

@@ -16,7 +16,7 @@ from unpaired.evaluation.paired import smoothed
 
 SIGMA = 2.0  # pixels over which both maps look; finer is noise, coarser points at nothing
 FINEST = 1.0  # pixels over which edges are blurred before they are compared
-FLAT = 4.0  # grey levels per pixel: the usual edge of a picture that has none to speak of
+FLAT = 2.0  # grey levels per pixel: the usual edge of a picture that has none to speak of
 FAINT = 0.02  # squared strength that edges must pass to count
 CYCLE_TOP = 64.0  # grey levels of cycle error that count as much as all structure changed
 WORST_SHARE = 0.05  # of a picture's pixels: its worst region
