@@ -7,7 +7,8 @@ Two questions per run and direction, on test pictures with hidden true pairs:
 Do they predict the error? Spearman's rank correlation of a map with the translation's true error
 |G(x) - y|, and with the structure that truly differs (the structure change from y to G(x)), per
 pixel (mean over pictures of each picture's own) and per picture (of the pictures' means). The
-translation's local contrast is ranked beside them: a map that doesn't beat it says nothing new.
+translation's local contrast is ranked beside them, and its structure change from another picture's
+input: a map that doesn't beat these says nothing of its own input.
 
 Do they find an invention? A disc that was not in the input is put into each translation, at a
 place and in a colour drawn by lot; the share of pictures whose worst place holds its centre. Chance
@@ -111,7 +112,11 @@ def check(run: Path, limit: int) -> dict[str, Any]:
         both_ways = back in translator.directions
         returned = translate(translator, made, back) if both_ways else None
         faith = faithfulness(inputs, made, returned)
-        maps = {"structure change": faith.structure_map, "local contrast": local_contrast(made)}
+        maps = {
+            "structure change": faith.structure_map,
+            "another's input": structure_change_map(np.roll(inputs, 1, axis=0), made),
+            "local contrast": local_contrast(made),
+        }
         if faith.cycle_map is not None:
             maps["cycle error"] = faith.cycle_map
         truths = {
