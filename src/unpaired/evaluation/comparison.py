@@ -152,27 +152,29 @@ def write_comparison(
         tables: of the paper, as the template wants them.
     Raises: UserError if a run was not judged, or the data are gone.
     """
-    first = read_yaml(entries[0].runs[0] / "config.yaml")
-    card = read_card(find_checkpoint(entries[0].runs[0]))
-    views = open_views(
-        data_of(first, card.channels_x, card.channels_y, paired=False),
-        read_images(card),
-        card.size,
-        LIMIT,
-    )
-    names = domain_names(card.data)
-    directions: list[Direction] = ["x2y", "y2x"]
-    parts = []
-    for direction in directions:
-        seen = {entry.label: sightings(entry, direction, first.swap) for entry in entries}
-        seen = {label: runs for label, runs in seen.items() if runs}
-        if seen:
-            parts.append(_direction(direction, seen, views, names))
+    data, parts = "", _directions(entries) if entries else []
+    if entries:
+        data = read_card(find_checkpoint(entries[0].runs[0])).data
     text = template("comparison.html.j2").render(
-        title=title, about=about, tables=tables, ways=parts, data=card.data
+        title=title, about=about, tables=tables, ways=parts, data=data
     )
     write_page(path, text)
     return path
+
+
+def _directions(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Both directions of the page, as the template wants them; the first run's X and Y."""
+    first = read_yaml(entries[0].runs[0] / "config.yaml")
+    card = read_card(find_checkpoint(entries[0].runs[0]))
+    data = data_of(first, card.channels_x, card.channels_y, paired=False)
+    views = open_views(data, read_images(card), card.size, LIMIT)
+    parts = []
+    for direction in BACK:
+        seen = {entry.label: sightings(entry, direction, first.swap) for entry in entries}
+        seen = {label: runs for label, runs in seen.items() if runs}
+        if seen:
+            parts.append(_direction(direction, seen, views, domain_names(card.data)))
+    return parts
 
 
 def _direction(
@@ -188,7 +190,7 @@ def _direction(
     ]
     for label, runs in seen.items():
         folder = runs[0].run / "translations" / runs[0].own
-        made = [_translation(folder, views.names[source][i]) for i in shown]
+        made = [saved_translation(folder, views.names[source][i]) for i in shown]
         strips.append(("ours", label, made))
     if views.paired:
         strips.append(("truth", "hidden truth", [views.test[target][i] for i in shown]))
@@ -242,7 +244,7 @@ def _nets(sighting: Sighting) -> dict[str, str | None]:
     return {key: numbers["instruments"][key] for key in ("features", "perceptual")}
 
 
-def _translation(folder: Path, name: str) -> Pixels:
+def saved_translation(folder: Path, name: str) -> Pixels:
     """The saved translation of a test picture.
 
     Raises: UserError if it isn't there: the run was judged on other pictures.

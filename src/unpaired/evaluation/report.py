@@ -17,7 +17,7 @@ from unpaired import __version__
 from unpaired.data.decode import Pixels
 from unpaired.data.domains import SWAPPED, DataSet
 from unpaired.data.order import spread
-from unpaired.evaluation.faithfulness import heat, outlined
+from unpaired.evaluation.faithfulness import CYCLE_TOP, heat, outlined
 from unpaired.evaluation.features import EfficientNetLite0, as_rgb
 from unpaired.evaluation.figures import (
     data_uri,
@@ -43,7 +43,6 @@ STAGES, STAGE_ROWS = 7, 3  # of the training strip
 SHEET_PIXELS = 200 * 64 * 64  # test pictures up to this are all shown
 
 DISTURBED = {"jpeg": "JPEG, quality 90", "noise": "slight noise"}
-CYCLE_TOP = 64.0  # grey levels at the bright end of the cycle error's scale
 FAILURES = {
     "l1": "The %d translations furthest from their hidden truth, of %d; the mean error of 255.",
     "cycle_l1": "The %d pictures that come back least like themselves, of %d; the mean error of "

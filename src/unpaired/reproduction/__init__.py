@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from unpaired.evaluation.instruments import LIMIT, instruments
 from unpaired.evaluation.judging import data_of
 from unpaired.evaluation.labelled import side_of_labels
 from unpaired.evaluation.pages import write_page
+from unpaired.evaluation.segmenter import load_segmenter
 from unpaired.evaluation.tables import (
     Table,
     as_csv,
@@ -99,9 +100,12 @@ def reproduce(
             features=features,
             perceptual=perceptual,
             classes=classes,
-            segmenter=segmenter or str(_own_segmenter(out / "segmenter", first, classes, say)),
+            segmenter=segmenter,
             limit=limit,
         )
+        if measures.segmenter is None and measures.classes is not None:
+            own = _own_segmenter(out / "segmenter", first, classes, say)
+            measures = replace(measures, segmenter=load_segmenter(str(own), measures.classes))
         failed = train_missing(trainings, say, quiet=quiet)
         why = {t.contender: failed[t.folder] for t in trainings if t.folder in failed}
         trainings = [one for one in trainings if one.folder not in failed]

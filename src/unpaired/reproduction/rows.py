@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from unpaired.evaluation.comparison import Entry, Sighting, combined_scores, sightings
@@ -80,20 +81,32 @@ def fcn_table(
     columns = [c for c in (*paper.columns, "kid", "l1") if any(row.scores.get(c) for row in rows)]
     table = Table(number, paper.title, tuple(rows), tuple(columns), "class_iou", nets)
     return replace(
-        table, notes=(*_notes(paper, configs[contenders[0]], seen, segmenter), *_order(table))
+        table,
+        notes=(
+            *_notes(paper, contenders[0], configs[contenders[0]], seen, segmenter),
+            *_order(table),
+        ),
     )
 
 
 def _notes(
-    paper: PublishedTable, config: TrainConfig[Any], seen: Sequence[Sighting], segmenter: str
+    paper: PublishedTable,
+    contender: str,
+    config: TrainConfig[Any],
+    seen: Sequence[Sighting],
+    segmenter: str,
 ) -> list[str]:
     """What a reader must know to read the figures."""
     (unit, amount), *_ = config.length.items()
     seeds = sorted({one.seed for one in seen})
     count = seen[0].pictures if seen else 0
+    own = CONTENDERS[contender].presets
+    shared = "+".join(p for p in (config.preset or "").split("+") if p and p not in own)
+    data = config.data or ""
+    data = Path(data).name if Path(data).is_dir() else data
     return [
-        f"Ours: {config.data}, {count} test pictures; every run had {amount:g} {unit} of "
-        f"{config.batch} pictures per domain, preset {config.preset}, seed "
+        f"Ours: {data}, {count} test pictures; every run had {amount:g} {unit} of "
+        f"{config.batch} pictures per domain, preset {shared or 'none'}, seed "
         f"{', '.join(map(str, seeds))}; its last checkpoint.",
         f"Photos were read by: {segmenter}. Its own score on the real test photos is the last row.",
         "In round brackets 95% intervals over the choice of test pictures; of several seeds, the "
