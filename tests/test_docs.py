@@ -1,6 +1,7 @@
 """What the pages tell people to type is understood by the command."""
 
 import ast
+import pkgutil
 import re
 import shlex
 from itertools import takewhile
@@ -27,6 +28,10 @@ CALLED = [  # what each verb calls once its options are understood
     "unpaired.evaluation.ceiling.make_segmenter",
     "unpaired.reproduction.reproduce",
 ]
+
+
+for target in CALLED:  # a module that is imported while a name is patched would keep the patch
+    pkgutil.resolve_name(target)
 
 
 class UnderstoodError(Exception):
