@@ -59,9 +59,10 @@ def open_views(
             seen = {d: {i: p for i, p in own.items() if i in both} for d, own in seen.items()}
         for d in DOMAINS:
             if len(seen[d]) < 2:
+                word = "training" if split == "train" else split
                 raise UserError(
-                    f"domain {d.upper()} has {len(seen[d])} {split} pictures to judge by; give 2 "
-                    "or more"
+                    f"domain {d.upper()} has too few {word} pictures to judge by, {len(seen[d])}; "
+                    "give 2 or more"
                 )
         arrays[split] = {d: _stacked(list(seen[d].values()), size) for d in DOMAINS}
         names[split] = {d: tuple(domains[d].names[i] for i in seen[d]) for d in DOMAINS}
