@@ -3,10 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from torchmetrics.functional.image import (
-    peak_signal_noise_ratio,
-    structural_similarity_index_measure,
-)
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from unpaired.data.catalog import worldtiles_view
 from unpaired.evaluation.paired import psnr, ssim, ssim_map
@@ -19,18 +16,28 @@ def theirs(pictures):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("deep", [False, True], ids=["8 bits", "16 bits"])
-def test_both_equal_torchmetrics(channels, deep):
-    a, b = (
-        p[..., :channels].astype(np.uint16) * 257 if deep else p[..., :channels] for p in (A, B)
-    )
-    top = 65535.0 if deep else 255.0
+@pytest.mark.parametrize("depth", ["uint8", "uint16"])
+def test_psnr_equals_torchmetrics(channels, depth):
+    scale = 257 if depth == "uint16" else 1
+    a, b = (p[..., :channels].astype(depth) * scale for p in (A, B))
     for i in range(len(a)):
         one, two = theirs(a[i : i + 1]), theirs(b[i : i + 1])
-        expected = peak_signal_noise_ratio(one, two, data_range=top)
+        expected = peak_signal_noise_ratio(one, two, data_range=255.0 * scale)
         assert psnr(a[i : i + 1], b[i : i + 1])[0] == pytest.approx(float(expected), rel=1e-6)
-        expected = structural_similarity_index_measure(one, two, data_range=top)
-        assert ssim(a[i : i + 1], b[i : i + 1])[0] == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_ssim_is_equation_13_at_a_pixel():
+    offsets = np.arange(-5, 6)
+    window = np.exp(-(offsets**2) / (2 * 1.5**2))
+    window = np.outer(window, window) / window.sum() ** 2
+    a, b = (p[0, 20:31, 30:41, 1].astype(float) for p in (A, B))
+    mean_a, mean_b = (window * a).sum(), (window * b).sum()
+    var_a, var_b = (window * (a - mean_a) ** 2).sum(), (window * (b - mean_b) ** 2).sum()
+    both = (window * (a - mean_a) * (b - mean_b)).sum()
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    expected = (2 * mean_a * mean_b + c1) * (2 * both + c2)
+    expected /= (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
+    assert ssim_map(A[:1, :, :, 1:2], B[:1, :, :, 1:2])[0, 25, 35] == pytest.approx(expected)
 
 
 def test_known_answers():
