@@ -1,5 +1,13 @@
-"""One thread per test process: tiny networks gain nothing from more."""
+"""For every test process: one thread, as tiny networks gain nothing from more, and its own cache.
+
+A cache that outlives the tests would answer for code that has changed since.
+"""
+
+import os
+import tempfile
 
 import torch
 
 torch.set_num_threads(1)
+_cache = tempfile.TemporaryDirectory(prefix="unpaired-tests-")
+os.environ["UNPAIRED_CACHE"] = _cache.name

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.evaluation.corners import Corners
 from tests.training.runs import tiny_config, write_dataset
 from unpaired.data.decode import UnreadableImage
 from unpaired.data.domains import open_dataset
@@ -16,7 +17,7 @@ from unpaired.data.order import spread
 from unpaired.errors import UserError
 from unpaired.evaluation import report
 from unpaired.evaluation.estimates import Estimate
-from unpaired.evaluation.features import Features, Pictures, as_rgb
+from unpaired.evaluation.features import as_rgb
 from unpaired.evaluation.figures import INK, loss_curves, mosaic
 from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.metrics import Scores
@@ -24,15 +25,6 @@ from unpaired.evaluation.pages import figure
 from unpaired.evaluation.report import domain_names, resume_command, verdict, write_report
 from unpaired.training.config import read_yaml
 from unpaired.training.run import train
-
-
-class Corners:
-    """Features that cost nothing: the picture, coarsely."""
-
-    name = "Corners"
-
-    def __call__(self, pictures: Pictures) -> Features:
-        return pictures[:, ::4, ::4].reshape(len(pictures), -1) / 255
 
 
 @pytest.fixture(scope="module")

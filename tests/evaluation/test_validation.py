@@ -6,21 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from tests.evaluation.corners import Corners
 from unpaired.data.catalog import worldtiles_view
 from unpaired.evaluation.distances import kid_estimate
 from unpaired.evaluation.features import as_rgb
 from unpaired.evaluation.validation import KIDJudge, _players
 from unpaired.methods import METHODS
 from unpaired.training.validation import Seen
-
-
-class Corners:
-    """Features that cost nothing: the picture, coarsely."""
-
-    name = "Corners"
-
-    def __call__(self, pictures):
-        return pictures[:, ::8, ::8].reshape(len(pictures), -1) / 255.0
 
 
 def dark_and_bright(count: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
