@@ -28,10 +28,10 @@ from unpaired.evaluation.faithfulness import (
     faithfulness,
     structure_change_map,
 )
-from unpaired.evaluation.judging import data_of
 from unpaired.evaluation.views import open_views
 from unpaired.training.checkpoint import find_checkpoint, read_images
 from unpaired.training.config import read_yaml
+from unpaired.training.shares import data_of
 from unpaired.translation.translator import Translator
 
 DISC = 10  # its diameter in pixels

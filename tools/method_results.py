@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from strips import draw
 from unpaired.data.catalog import worldtiles
 from unpaired.evaluation.cached import CachedFeatures
 from unpaired.evaluation.features import EfficientNetLite0
@@ -22,7 +23,7 @@ from unpaired.evaluation.judging import saved_numbers
 from unpaired.evaluation.report import write_report
 from unpaired.training.config import TrainConfig, read_yaml
 
-TILES, GAP, LEFT = 10, 2, 150
+TILES = 10
 NAMES = {
     "cyclegan": "CycleGAN",
     "cyclegan cycle-alone": "cycle alone",
@@ -66,22 +67,6 @@ def score(run: Path, instruments: Instruments) -> dict[str, Any]:
 def tiles_of(run: Path, direction: str, names: list[str]) -> list[np.ndarray]:
     folder = run / "translations" / direction
     return [np.asarray(Image.open(folder / f"{name}.png")) for name in names]
-
-
-def draw(rows: dict[str, list[np.ndarray]], target: Path) -> None:
-    """A row of tiles per name."""
-    side = next(iter(rows.values()))[0].shape[0]
-    size = (LEFT + TILES * (side + GAP), len(rows) * (side + GAP) - GAP)
-    picture = Image.new("RGB", size, "white")
-    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
-    for r, (name, tiles) in enumerate(rows.items()):
-        top = r * (side + GAP)
-        pen.text((0, top + side // 2 - 8), name, fill=(60, 60, 60), font=font)
-        for c, pixels in enumerate(tiles):
-            picture.paste(Image.fromarray(pixels), (LEFT + c * (side + GAP), top))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(target, quality=92, subsampling=0)
-    print(target)
 
 
 def table(task: str, found: dict[str, dict[str, Any]]) -> None:
@@ -139,7 +124,7 @@ def main(runs: Path, results: Path, images: Path) -> None:
                 one = found[method]
                 rows[NAMES[method]] = tiles_of(one["run"], one["direction"], names)
         rows["hidden truth"] = [tiles.test_y[i] for i in places]
-        draw(rows, images / f"methods-{source}-{target}.jpg")
+        draw(rows, images / f"methods-{source}-{target}.jpg", gap=2, quality=92)
     results.parent.mkdir(parents=True, exist_ok=True)
     results.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
 

@@ -9,19 +9,17 @@ way) and the hidden truth, at the same test pictures, taken at even steps.
 import sys
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
-
+from strips import draw
 from unpaired.data.order import spread
 from unpaired.evaluation.comparison import Entry, saved_translation, sightings
-from unpaired.evaluation.judging import data_of
 from unpaired.evaluation.scores import domains
 from unpaired.evaluation.views import open_views
 from unpaired.reproduction import CONTENDERS
 from unpaired.training.checkpoint import find_checkpoint, read_card, read_images
 from unpaired.training.config import read_yaml
+from unpaired.training.shares import data_of
 
-TILES, GAP, LEFT = 8, 3, 150
+TILES = 8
 
 
 def main(folder: Path, direction: str, out: Path, methods: list[str]) -> None:
@@ -40,18 +38,7 @@ def main(folder: Path, direction: str, out: Path, methods: list[str]) -> None:
         names = [views.names[source][i] for i in shown]
         rows[CONTENDERS[method].label] = [saved_translation(made, name) for name in names]
     rows["hidden truth"] = [views.test[target][i] for i in shown]
-    height, width = rows["input"][0].shape[:2]
-    size = (LEFT + TILES * (width + GAP), len(rows) * (height + GAP) - GAP)
-    picture = Image.new("RGB", size, "white")
-    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
-    for r, (label, tiles) in enumerate(rows.items()):
-        top = r * (height + GAP)
-        pen.text((0, top + height // 2 - 8), label, fill=(60, 60, 60), font=font)
-        for c, pixels in enumerate(tiles):
-            place = (LEFT + c * (width + GAP), top)
-            picture.paste(Image.fromarray(np.ascontiguousarray(pixels)), place)
-    picture.save(out, quality=90, subsampling=0)
-    print(out)
+    draw(rows, out, gap=3, quality=90)
 
 
 if __name__ == "__main__":

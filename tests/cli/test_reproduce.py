@@ -13,24 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.evaluation.corners import Corners
 from tests.evaluation.pairs import write_pairs
 from unpaired.cli import run
 from unpaired.evaluation import instruments
-from unpaired.evaluation.features import Features, Pictures
 from unpaired.reproduction import training
 from unpaired.training.checkpoint import find_checkpoint, read_card
 
 SMALL = "--preset small --size 16 --filters 4 --blocks 1 --batch 2 --discriminator.filters 2"
 SMALL += " --history 0 --precision fp32 --sample-every 100 --checkpoint-every 1"
-
-
-class Corners:
-    """Features that cost nothing: the picture, coarsely."""
-
-    name = "Corners"
-
-    def __call__(self, pictures: Pictures) -> Features:
-        return pictures[:, ::4, ::4].reshape(len(pictures), -1) / 255
 
 
 @pytest.fixture(scope="module")
@@ -219,3 +210,14 @@ def test_runs_on_other_pictures_are_not_set_side_by_side(data, tmp_path, capsys)
     capsys.readouterr()
     assert run(["evaluate", *map(str, runs), "--out", str(tmp_path / "c.html")]) == 2
     assert "not evaluated on the same" in capsys.readouterr().err
+
+
+def test_runs_judged_on_fewer_pictures_are_compared_on_those(data, tmp_path):
+    runs = []
+    for seed in range(2):
+        runs.append(tmp_path / f"run{seed}")
+        command = f"train cyclegan --data {data} --out {runs[-1]} --steps 1 --seed {seed} {SMALL}"
+        assert run(command.split()) == 0
+    page = tmp_path / "c.html"
+    assert run(["evaluate", *map(str, runs), "--limit", "3", "--out", str(page)]) == 0
+    assert page.read_text(encoding="utf-8").count("<img") == 3 * 3 * 2

@@ -104,9 +104,9 @@ def test_text_shows_ours_the_interval_the_papers_figure_and_both_ranks():
 
 
 def test_several_seeds_show_a_deviation_instead_of_an_interval():
-    text = as_text(table(row("a", 0.5, seeds=3)))
-    assert "0.50 ± 0.01" in text or "0.50 ± 0.00" in text
-    assert "0.49-0.51" not in text
+    text = as_text(table(row("a", 0.5, half=0.04, seeds=3)))
+    assert "0.50 ± 0.02" in text
+    assert "0.46-0.54" not in text
 
 
 def test_what_comes_from_outside_is_escaped():

@@ -6,7 +6,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import nn
 
-from tests.evaluation.test_report import Corners
+from tests.evaluation.corners import Corners
 from tests.methods.tiny import losses_of, tiny_batch, tiny_method
 from tests.training.runs import write_pictures
 from unpaired.errors import UserError

@@ -1,5 +1,8 @@
 """Tiny pictures and tiny runs for the tests of training."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +54,14 @@ def tiny_config(data: Path, **changes: object) -> TrainConfig[CycleGANConfig]:
         "optimizer": OptimizerConfig(lr=1e-3),
     }
     return TrainConfig(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def in_process(script: str, *arguments: object) -> subprocess.Popen:
+    """Python code in a process of its own, which can be killed."""
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )

@@ -1,11 +1,8 @@
 """A run that is killed and resumed ends exactly where the undisturbed run ends."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.training.runs import tiny_config, write_dataset
+from tests.training.runs import in_process, tiny_config, write_dataset
 from unpaired.errors import UserError
 from unpaired.training.checkpoint import TENSOR_FILES, find_checkpoint, read_state
 from unpaired.training.config import read_yaml, with_changes, write_yaml
@@ -41,13 +38,7 @@ except Interrupted as stop:
 
 
 def start(config: Path, out: Path, *, resume: bool = False, slow: float = 0.0):
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, config, out, "resume" if resume else "new", str(slow)],
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    return in_process(SCRIPT, config, out, "resume" if resume else "new", str(slow))
 
 
 def wait_for_step(run: Path, step: int) -> None:

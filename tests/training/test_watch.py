@@ -2,18 +2,15 @@
 
 import json
 import math
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate import Accelerator
 
-from tests.training.runs import tiny_config, write_dataset
+from tests.training.runs import in_process, tiny_config, write_dataset
 from tests.training.test_resume import assert_same_state, seal, wait_for_step
 from unpaired.data.domains import open_dataset
 from unpaired.errors import UserError
@@ -59,13 +56,7 @@ module.train(read_yaml(Path(sys.argv[1])), Path(sys.argv[2]), resume=resume, jud
 
 
 def start(config: Path, out: Path, *, resume: bool = False, slow: float = 0.0):
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, config, out, "resume" if resume else "new", str(slow)],
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    return in_process(SCRIPT, config, out, "resume" if resume else "new", str(slow))
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,6 @@ from unpaired.data.order import spread
 from unpaired.errors import UserError
 from unpaired.evaluation.estimates import Estimate
 from unpaired.evaluation.figures import data_uri
-from unpaired.evaluation.instruments import LIMIT
-from unpaired.evaluation.judging import data_of
 from unpaired.evaluation.metrics import METRICS, Scores
 from unpaired.evaluation.pages import ROWS, cell, template, titled, write_page
 from unpaired.evaluation.report import domain_names
@@ -26,6 +24,7 @@ from unpaired.methods import METHODS
 from unpaired.methods.base import Direction
 from unpaired.training.checkpoint import find_checkpoint, read_card, read_images
 from unpaired.training.config import CHANGEABLE_ON_RESUME, TrainConfig, differences, read_yaml
+from unpaired.training.shares import data_of
 
 SHOWN = 8  # test pictures per strip
 
@@ -49,6 +48,8 @@ class Sighting:
     pictures: int
     scores: dict[str, Any]
     """By row and metric, as numbers.json has them."""
+    instruments: dict[str, Any]
+    """What they were measured with."""
 
 
 def grouped(runs: Sequence[Path]) -> list[Entry]:
@@ -100,7 +101,16 @@ def sightings(entry: Entry, direction: Direction, swapped: bool) -> list[Sightin
             raise UserError(f'"{run}" was not evaluated; run: unpaired evaluate {run}') from None
         if own in numbers["directions"]:
             side = numbers["directions"][own]
-            found.append(Sighting(run, own, numbers["seed"], side["pictures"], side["scores"]))
+            found.append(
+                Sighting(
+                    run,
+                    own,
+                    numbers["seed"],
+                    side["pictures"],
+                    side["scores"],
+                    numbers["instruments"],
+                )
+            )
     return found
 
 
@@ -141,23 +151,19 @@ def write_comparison(
     entries: Sequence[Entry],
     *,
     title: str = "Several runs",
-    about: str | None = None,
     tables: Sequence[dict[str, Any]] = (),
 ) -> Path:
     """One page: per direction, every method's figures beside its translations of the same pictures.
 
     Args:
         entries: runs that were judged (`judging.save`), on one data set.
-        about: a paragraph at the head of the page.
         tables: of the paper, as the template wants them.
     Raises: UserError if a run was not judged, or the data are gone.
     """
     data, parts = "", _directions(entries) if entries else []
     if entries:
         data = read_card(find_checkpoint(entries[0].runs[0])).data
-    text = template("comparison.html.j2").render(
-        title=title, about=about, tables=tables, ways=parts, data=data
-    )
+    text = template("comparison.html.j2").render(title=title, tables=tables, ways=parts, data=data)
     write_page(path, text)
     return path
 
@@ -167,14 +173,18 @@ def _directions(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     first = read_yaml(entries[0].runs[0] / "config.yaml")
     card = read_card(find_checkpoint(entries[0].runs[0]))
     data = data_of(first, card.channels_x, card.channels_y, paired=False)
-    views = open_views(data, read_images(card), card.size, LIMIT)
-    parts = []
-    for direction in BACK:
-        seen = {entry.label: sightings(entry, direction, first.swap) for entry in entries}
-        seen = {label: runs for label, runs in seen.items() if runs}
-        if seen:
-            parts.append(_direction(direction, seen, views, domain_names(card.data)))
-    return parts
+    seen = {
+        direction: {
+            entry.label: runs
+            for entry in entries
+            if (runs := sightings(entry, direction, first.swap))
+        }
+        for direction in BACK
+    }
+    limit = next(runs[0].instruments["limit"] for own in seen.values() for runs in own.values())
+    views = open_views(data, read_images(card), card.size, limit)
+    names = domain_names(card.data)
+    return [_direction(way, own, views, names) for way, own in seen.items() if own]
 
 
 def _direction(
@@ -214,10 +224,9 @@ def _direction(
         "source": names[source],
         "target": names[target],
         "count": len(views.test[source]),
-        "every": len(views.test[source]) / len(shown),
         "strips": [(kind, label, [data_uri(p) for p in made]) for kind, label, made in strips],
         "columns": [
-            {"title": titled(METRICS[key], _nets(some)), "better": METRICS[key].better}
+            {"title": titled(METRICS[key], some.instruments), "better": METRICS[key].better}
             for key in keys
         ],
         "rows": [
@@ -237,11 +246,6 @@ def _direction(
             for label, (kind, scores, count) in rows.items()
         ],
     }
-
-
-def _nets(sighting: Sighting) -> dict[str, str | None]:
-    numbers = json.loads((sighting.run / "numbers.json").read_text(encoding="utf-8"))
-    return {key: numbers["instruments"][key] for key in ("features", "perceptual")}
 
 
 def saved_translation(folder: Path, name: str) -> Pixels:

@@ -175,6 +175,12 @@ def precision_recall_estimates(a: Features, b: Features, k: int = 3, seed: int =
     }
 
 
+def neighbour_distances(a: Features, b: Features, k: int = 3) -> Features:
+    """(n, d), (m, d) -> (n,): each vector's mean Euclidean distance to its k nearest in `b`."""
+    nearest = np.sort(_distances(a, b), axis=1)[:, :k]
+    return np.asarray(nearest.mean(axis=1))
+
+
 def _share_estimate(share: float, error: float, count: int) -> Estimate:
     """A share of `count` pictures with Wilson's interval."""
     chance = share * (1 - share)

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from unpaired.data.decode import Picture
-from unpaired.data.domains import DataSet, open_dataset
+from unpaired.data.domains import DataSet
 from unpaired.errors import UserError
 from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.label_task import label_task
 from unpaired.evaluation.scores import Evaluation, evaluate
 from unpaired.evaluation.views import open_views
-from unpaired.methods import METHODS
 from unpaired.training.checkpoint import find_checkpoint, read_images
 from unpaired.training.config import TrainConfig, read_yaml
+from unpaired.training.shares import data_of
 from unpaired.translation.output import choose_format, encode, write_whole
 from unpaired.translation.translator import Translator
 
@@ -98,21 +98,6 @@ def judge(
         seed=instruments.seed,
     )
     return Judged(run, config, translators, folder, evaluation, instruments)
-
-
-def data_of(
-    config: TrainConfig[Any], channels_x: int, channels_y: int, *, paired: bool | None = None
-) -> DataSet:
-    """The data set of a run; `paired`: None: as its method takes it."""
-    return open_dataset(
-        config.data,
-        Path(config.x) if config.x else None,
-        Path(config.y) if config.y else None,
-        channels_x=channels_x,
-        channels_y=channels_y,
-        paired=METHODS[config.method].paired if paired is None else paired,
-        swap=config.swap,
-    )
 
 
 def save(judged: Judged) -> None:

@@ -12,14 +12,12 @@ from unpaired.data.domains import DataSet
 from unpaired.data.images import DomainName, ImageConfig
 from unpaired.errors import UserError
 from unpaired.evaluation.features import as_rgb
-from unpaired.evaluation.labels import Classes, ColourLookup, exact, majority, nearest
+from unpaired.evaluation.labels import Classes, ColourLookup, Maps, exact, majority, nearest
 from unpaired.evaluation.metrics import Scores
 from unpaired.evaluation.segmentation import segmentation_estimates, segmentation_per_picture
 from unpaired.evaluation.segmenter import Segmenter
 from unpaired.evaluation.views import DOMAINS, Views, open_views, unmixed
 from unpaired.methods.base import Direction
-
-Maps = NDArray[np.uint8]  # (N, H, W), IGNORED where nothing counts
 
 TRIED = 8  # pictures that tell which domain holds label images
 

@@ -33,6 +33,7 @@ from unpaired.evaluation.pages import number_tables, template, titled, write_pag
 from unpaired.evaluation.scores import Evaluation, Side, domains
 from unpaired.methods import METHODS
 from unpaired.methods.base import Direction
+from unpaired.training.checkpoint import read_progress
 from unpaired.training.config import TrainConfig
 from unpaired.training.progress import clock
 from unpaired.training.tracking import last_session, read_findings, read_metrics
@@ -111,7 +112,7 @@ def gather_facts(
     """Read what a run says of itself; what is not there is left out of the page."""
     card = translator.card
     environment = last_session(run)
-    so_far = _read_json(checkpoint / "state.json").get("run", {})
+    so_far = read_progress(checkpoint)
     versions = environment.get("versions", {})
     machine = [environment.get("platform"), _times(environment.get("threads"), "thread")]
     return Facts(
@@ -381,11 +382,3 @@ def _when(step: int, metrics: list[dict[str, float]]) -> str | None:
 
 def _times(count: Any, noun: str) -> str | None:
     return None if count is None else f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content

@@ -17,9 +17,10 @@ from unpaired.evaluation.distances import (
     fid_estimate,
     fid_least,
     kid_estimate,
+    neighbour_distances,
     precision_recall_estimates,
 )
-from unpaired.evaluation.estimates import Estimate, mean_estimate
+from unpaired.evaluation.estimates import mean_estimate
 from unpaired.evaluation.faithfulness import Faithfulness, faithfulness
 from unpaired.evaluation.features import FeatureNet, Features, as_rgb
 from unpaired.evaluation.label_task import LabelTask
@@ -33,7 +34,6 @@ from unpaired.translation.translator import Translator
 
 BATCH = 16
 BACK: dict[Direction, Direction] = {"x2y": "y2x", "y2x": "x2y"}
-NEIGHBOURS = 3  # real pictures that a translation's own distance is taken to
 
 PerPicture = dict[str, NDArray[np.float64]]  # each (N,)
 
@@ -227,14 +227,6 @@ def domains(direction: Direction) -> tuple[DomainName, DomainName]:
     return ("x", "y") if direction == "x2y" else ("y", "x")
 
 
-def neighbour_distances(a: Features, b: Features, k: int = NEIGHBOURS) -> NDArray[np.float64]:
-    """(n, d), (m, d) -> (n,): each vector's mean Euclidean distance to its k nearest in `b`."""
-    squared = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
-    nearest = np.sort(np.sqrt(np.maximum(squared, 0)), axis=1)[:, :k]
-    distances: NDArray[np.float64] = nearest.mean(axis=1)
-    return distances
-
-
 def as_pictures_of(pictures: Pixels, like: Pixels) -> Pixels:
     """With the channels and type of another domain."""
     if pictures.shape[3] == like.shape[3] and pictures.dtype == like.dtype:
@@ -249,8 +241,3 @@ def _translate(translator: Translator, pictures: Pixels, direction: Direction) -
     for i in range(0, len(pictures), BATCH):
         made += translator(list(pictures[i : i + BATCH]), direction)
     return np.stack(made)
-
-
-def mean_of(estimate: Estimate | None) -> float | None:
-    """The value alone."""
-    return None if estimate is None else estimate.value

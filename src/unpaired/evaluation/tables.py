@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import html
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -13,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from unpaired.evaluation.estimates import Estimate
 from unpaired.evaluation.metrics import METRICS, Scores
 from unpaired.evaluation.pages import titled
 
@@ -49,10 +47,6 @@ class Table:
     """Names of the feature net and the perceptual one, for the titles."""
     notes: tuple[str, ...] = ()
     """What a reader must know: data, budget, segmenter, counts."""
-
-    def value(self, row: Row, column: str) -> Estimate | None:
-        """A row's figure in a column."""
-        return row.scores.get(column)
 
     def ranks(self, column: str) -> dict[str, tuple[int, bool]]:
         """(rank, tied) of each method by its key; 1 is the best.
@@ -267,11 +261,6 @@ def as_json(tables: Sequence[Table]) -> dict[str, Any]:
         }
         for table in tables
     }
-
-
-def dumps(tables: Sequence[Table]) -> str:
-    """`as_json` as text."""
-    return json.dumps(as_json(tables), indent=1)
 
 
 def _flat(table: Table) -> list[dict[str, Any]]:

@@ -12,7 +12,6 @@ from typing import Any, Literal
 from unpaired.evaluation.ceiling import classes_of_data, make_segmenter
 from unpaired.evaluation.comparison import Entry, write_comparison
 from unpaired.evaluation.instruments import LIMIT, instruments
-from unpaired.evaluation.judging import data_of
 from unpaired.evaluation.labelled import side_of_labels
 from unpaired.evaluation.pages import write_page
 from unpaired.evaluation.segmenter import load_segmenter
@@ -31,6 +30,7 @@ from unpaired.reproduction.contenders import CONTENDERS, TABLES, TO_PHOTO
 from unpaired.reproduction.rows import fcn_table, human_tables
 from unpaired.reproduction.training import Training, complete, judge_missing, plan, train_missing
 from unpaired.training.config import TrainConfig
+from unpaired.training.shares import data_of
 
 __all__ = ["CONTENDERS", "TABLES", "Reproduction", "reproduce"]
 

@@ -13,7 +13,7 @@ from unpaired.evaluation.judging import judge, save, saved_numbers
 from unpaired.evaluation.validation import train
 from unpaired.methods import METHODS
 from unpaired.reproduction.contenders import TO_PHOTO
-from unpaired.training.checkpoint import find_checkpoint, read_state
+from unpaired.training.checkpoint import find_checkpoint, read_card, read_progress
 from unpaired.training.config import TrainConfig, read_yaml, refuse_changes
 from unpaired.training.run import DivergedError
 
@@ -23,7 +23,6 @@ class Training:
     """One run that the tables need."""
 
     contender: str
-    seed: int
     config: TrainConfig[Any]
     folder: Path
 
@@ -56,7 +55,7 @@ def plan(
             for swap in exchanged:
                 own = replace(swapped(config) if swap else config, seed=config.seed + offset)
                 name = key + ("-back" if swap else "") + (f"-seed{own.seed}" if seeds > 1 else "")
-                trainings.append(Training(key, own.seed, own, out / "runs" / name))
+                trainings.append(Training(key, own, out / "runs" / name))
     return trainings
 
 
@@ -92,10 +91,11 @@ def complete(training: Training) -> bool:
             f'"{training.folder}" holds a run that was trained with another {option}; give the '
             "options it was made with, or another --out"
         ) from None
-    card, state = read_state(find_checkpoint(training.folder))
+    checkpoint = find_checkpoint(training.folder)
+    card = read_card(checkpoint)
     (unit, amount), *_ = training.config.length.items()
     if unit == "minutes":
-        return bool(state.values["run"]["seconds"] >= 60 * amount)
+        return bool(read_progress(checkpoint).get("seconds", 0.0) >= 60 * amount)
     return bool((card.step if unit == "steps" else card.epoch) >= amount)
 
 

@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from unpaired.data.domains import DataSet, open_dataset
+from unpaired.data.domains import DataSet
 from unpaired.data.order import spread
 from unpaired.errors import UserError
 from unpaired.methods import METHODS
@@ -40,7 +40,7 @@ from unpaired.training.precision import choose_device
 from unpaired.training.progress import Reporter
 from unpaired.training.randomness import seed_everything
 from unpaired.training.samples import grid, sample_columns, write_grid
-from unpaired.training.shares import Shares
+from unpaired.training.shares import Shares, data_of
 from unpaired.training.tracking import (
     Tracker,
     environment,
@@ -91,15 +91,7 @@ def train(
     device = choose_device(config.device)
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
-    dataset = open_dataset(
-        config.data,
-        Path(config.x) if config.x else None,
-        Path(config.y) if config.y else None,
-        channels_x=config.channels_x,
-        channels_y=config.channels_y,
-        paired=METHODS[config.method].paired,
-        swap=config.swap,
-    )
+    dataset = data_of(config, config.channels_x, config.channels_y)
     accelerator = Accelerator(mixed_precision="no", cpu=device.type == "cpu")
     run = _Run(config, out, dataset, accelerator, judge, Reporter(quiet))
     with folder_errors(out):

@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 
 from unpaired.data.batches import Batches, Skip
-from unpaired.data.domains import DataSet
+from unpaired.data.domains import DataSet, open_dataset
+from unpaired.methods import METHODS
 from unpaired.training.config import TrainConfig
 from unpaired.training.validation import hold_out
+
+
+def data_of(
+    config: TrainConfig[Any],
+    channels_x: int | None,
+    channels_y: int | None,
+    *,
+    paired: bool | None = None,
+) -> DataSet:
+    """The data set of a run.
+
+    Args:
+        channels_x, channels_y: as for `open_dataset`.
+        paired: None: as its method takes it.
+    Raises: UserError as `open_dataset`.
+    """
+    return open_dataset(
+        config.data,
+        Path(config.x) if config.x else None,
+        Path(config.y) if config.y else None,
+        channels_x=channels_x,
+        channels_y=channels_y,
+        paired=METHODS[config.method].paired if paired is None else paired,
+        swap=config.swap,
+    )
 
 
 class Shares:
