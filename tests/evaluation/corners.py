@@ -14,7 +14,6 @@ class Corners:
 
     def __call__(self, pictures: Pictures) -> Features:
         rows, columns = (
-            np.linspace(0, side, ACROSS, endpoint=False).astype(int)
-            for side in pictures.shape[1:3]
+            np.linspace(0, side, ACROSS, endpoint=False).astype(int) for side in pictures.shape[1:3]
         )
         return pictures[:, rows[:, None], columns].reshape(len(pictures), -1) / 255
