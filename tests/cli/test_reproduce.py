@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from unpaired.training.checkpoint import find_checkpoint, read_card
 
 SMALL = "--preset small --size 16 --filters 4 --blocks 1 --batch 2 --discriminator.filters 2"
 SMALL += " --history 0 --precision fp32 --sample-every 100 --checkpoint-every 1"
+TILE = 'loading="lazy"></td>'  # ends a picture of a strip
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,8 @@ def test_tables_are_trained_judged_and_written_once(data, tmp_path, monkeypatch,
     assert ("2", "majority", "class_iou") in ours
     assert "\\toprule" in (out / "tables.tex").read_text()
     page = (out / "report.html").read_text()
-    assert page.count("<img") == 5 * (1 + 2 + 1) * 2  # pictures, of input, methods and truth
+    assert page.count(TILE) == 5 * (1 + 2 + 1) * 2  # pictures, of input, methods and truth
+    assert page.count('<span class="tag"') > 0
     assert json.loads((tmp_path / "all.json").read_text())["failed"] == {}
 
     def untouched(*_, **__):
@@ -220,4 +223,29 @@ def test_runs_judged_on_fewer_pictures_are_compared_on_those(data, tmp_path):
         assert run(command.split()) == 0
     page = tmp_path / "c.html"
     assert run(["evaluate", *map(str, runs), "--limit", "3", "--out", str(page)]) == 0
-    assert page.read_text(encoding="utf-8").count("<img") == 3 * 3 * 2
+    assert page.read_text(encoding="utf-8").count(TILE) == 3 * 3 * 2
+
+
+def test_a_comparison_draws_the_curves_and_intervals_of_every_method_and_its_own_failures(
+    tmp_path,
+):
+    data = write_pairs(tmp_path / "data", train=24, test=5, side=16)
+    runs = []
+    for number, method in enumerate(("cyclegan", "cut")):
+        runs.append(tmp_path / f"run{number}")
+        command = f"train {method} --data {data} --out {runs[-1]} --steps 2 --evaluate-every 1"
+        assert run([*command.split(), *SMALL.split()]) == 0
+    page = tmp_path / "c.html"
+    assert run(["evaluate", *map(str, runs), "--out", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    there, back = text.split('<section aria-labelledby="y2x"')
+    assert "KID on the validation share" in there
+    assert "points with their 95% intervals" in there
+    drawn = [re.search(r"validation score of every.*?</svg>", t, re.S) for t in (there, back)]
+    assert "CUT" in drawn[0].group()  # type: ignore[union-attr]
+    assert "CUT" not in drawn[1].group()  # type: ignore[union-attr]
+    numbers = json.loads((runs[1] / "numbers.json").read_text())
+    worst = numbers["directions"]["x2y"]["failures"]["feature_distance"]
+    assert [v for _, v in worst] == sorted((v for _, v in worst), reverse=True)
+    shown = there[there.index("look least like any real picture") :]
+    assert all(f'title="{name}"' in shown for name, _ in worst)

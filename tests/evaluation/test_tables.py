@@ -11,17 +11,15 @@ from hypothesis import strategies as st
 
 from unpaired.evaluation.estimates import Estimate
 from unpaired.evaluation.published import PUBLISHED
-from unpaired.evaluation.tables import (
-    Row,
-    Table,
+from unpaired.evaluation.table_formats import (
     as_csv,
     as_html,
     as_json,
     as_latex,
     as_markdown,
     as_text,
-    rank_agreement,
 )
+from unpaired.evaluation.tables import Row, Table, rank_agreement
 
 NETS = {"features": "Net", "perceptual": None}
 
@@ -63,6 +61,27 @@ def test_neighbours_whose_intervals_overlap_are_tied_and_floors_have_no_rank():
 def test_equal_published_figures_share_the_better_rank():
     made = table(row("a", 0.5, paper=0.07), row("b", 0.4, paper=0.07), row("c", 0.3, paper=0.16))
     assert made.published_ranks("class_iou") == {"a": 2, "b": 2, "c": 1}
+
+
+def test_equal_figures_of_ours_share_the_better_rank_and_nan_has_none():
+    made = table(row("a", 0.5), row("b", 0.5), row("c", 0.3), row("d", float("nan")))
+    assert made.ranks("class_iou") == {"a": (1, True), "b": (1, True), "c": (3, False)}
+    assert "d" not in made.ranks("class_iou")
+
+
+def test_the_two_orders_are_ranked_among_the_methods_that_both_have():
+    """The paper has no rank for what came later, nor we for what failed."""
+    failed = Row("gone", "GONE", {}, published={"class_iou": 0.9}, note="diverged")
+    later, a, b = row("later", 0.9), row("a", 0.5, paper=0.2), row("b", 0.3, paper=0.3)
+    lines = as_text(table(later, failed, a, b)).splitlines()
+    assert "of the paper's [paper]" in lines[2]
+    assert lines[3].split()[-1] == "1"
+    assert lines[4].endswith("diverged")
+    assert lines[5].split()[-3:] == ["2", "1", "[2]"]
+    assert lines[6].split()[-3:] == ["3", "2", "[1]"]
+    flat = {line["method"]: line for line in as_json([table(later, failed, a, b)])["2"]["rows"]}
+    assert (flat["a"]["rank"], flat["a"]["common_rank"], flat["a"]["published_rank"]) == (2, 1, 2)
+    assert flat["later"]["common_rank"] is None
 
 
 def test_agreement_tells_confirmed_contradicted_and_undecided_orders():
@@ -116,10 +135,18 @@ def test_what_comes_from_outside_is_escaped():
     assert "<b>" not in as_html(made)
     assert "\\|50% & \\_" in as_markdown(made)
     latex = as_latex(made)
+    assert "A: <b>|50\\%" not in latex
+    assert "A: $<$b$>$|50\\%" in latex
     assert "Methods \\& more\\_1" in latex
     assert "5 \\% $\\pm$ 1" in latex
     assert latex.count("{") == latex.count("}")
     assert latex.count(" & ") == 2 * 2  # header and row: 3 columns each
+
+
+def test_a_table_without_rows_or_with_newlines_is_still_a_table():
+    assert as_text(table()).startswith("Table 2.")
+    assert "\n" not in as_markdown(table(row("a", 0.5, note="one\ntwo"))).splitlines()[4].strip("|")
+    assert "one two" in as_markdown(table(row("a", 0.5, note="one\ntwo")))
 
 
 def test_csv_and_json_hold_every_figure():

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 from unpaired.data.decode import Pixels, read_picture
+from unpaired.data.images import DomainName
 from unpaired.data.order import spread
 from unpaired.errors import UserError
 from unpaired.evaluation.estimates import Estimate
-from unpaired.evaluation.figures import data_uri
+from unpaired.evaluation.failures import FAILURES
+from unpaired.evaluation.figures import compared_curves, data_uri, intervals
 from unpaired.evaluation.metrics import METRICS, Scores
 from unpaired.evaluation.pages import ROWS, cell, template, titled, write_page
 from unpaired.evaluation.report import domain_names
@@ -25,8 +28,10 @@ from unpaired.methods.base import Direction
 from unpaired.training.checkpoint import find_checkpoint, read_card, read_images
 from unpaired.training.config import CHANGEABLE_ON_RESUME, TrainConfig, differences, read_yaml
 from unpaired.training.shares import data_of
+from unpaired.training.tracking import read_metrics
 
 SHOWN = 8  # test pictures per strip
+DRAWN = ("class_iou", "kid", "l1")  # figures that are plotted, one per question
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Sighting:
     """By row and metric, as numbers.json has them."""
     instruments: dict[str, Any]
     """What they were measured with."""
+    failures: dict[str, list[tuple[str, float]]]
+    """By the figure that chose them: names and values of its worst pictures."""
 
 
 def grouped(runs: Sequence[Path]) -> list[Entry]:
@@ -109,19 +116,24 @@ def sightings(entry: Entry, direction: Direction, swapped: bool) -> list[Sightin
                     side["pictures"],
                     side["scores"],
                     numbers["instruments"],
+                    side.get("failures", {}),
                 )
             )
     return found
 
 
 def combined(estimates: Sequence[dict[str, float]]) -> Estimate:
-    """One figure of several seeds: their mean, and its deviation as `error`; of one: as it is."""
+    """One figure of several seeds; of one: as it is.
+
+    Their mean with Student's 95% interval, which is wide for few: the chance of training, not
+    that of the choice of test pictures, which is the same for all. `error` is their deviation.
+    """
     if len(estimates) == 1:
         return Estimate(**estimates[0])
     values = np.array([estimate["value"] for estimate in estimates])
-    deviation = float(values.std(ddof=1))
-    mean = float(values.mean())
-    return Estimate(mean, mean - deviation, mean + deviation, deviation)
+    mean, deviation = float(values.mean()), float(values.std(ddof=1))
+    half = float(stdtrit(len(values) - 1, 0.975)) * deviation / len(values) ** 0.5
+    return Estimate(mean, mean - half, mean + half, deviation)
 
 
 def combined_scores(seen: Sequence[Sighting], row: str) -> Scores:
@@ -219,8 +231,22 @@ def _direction(
         if name in some.scores and name not in ("run", "best"):
             rows[label] = (name, combined_scores([some], name), 1)
     keys = [key for key in METRICS if any(scores.get(key) for _, scores, _ in rows.values())]
+    panels = {
+        titled(METRICS[key], some.instruments): {
+            label: e for label, (_, scores, _) in rows.items() if (e := scores.get(key))
+        }
+        for key in DRAWN
+        if key in keys
+    }
+    floors = {label for label, (kind, *_) in rows.items() if kind not in ("run", "best")}
     return {
         "direction": direction,
+        "intervals": intervals(panels, floors),
+        "curves": compared_curves(
+            {label: [_validated(one) for one in runs] for label, runs in seen.items()},
+            "KID on the validation share: should fall",
+        ),
+        "failures": _failures(seen, views, source),
         "source": names[source],
         "target": names[target],
         "count": len(views.test[source]),
@@ -246,6 +272,44 @@ def _direction(
             for label, (kind, scores, count) in rows.items()
         ],
     }
+
+
+def _validated(one: Sighting) -> list[tuple[int, float, float]]:
+    """(step, KID, standard error) on the validation share, as logged while the run trained."""
+    kid = f"kid_{one.own}"
+    return [
+        (int(line["step"]), line[kid], line.get(f"{kid}_error", 0.0))
+        for line in read_metrics(one.run)
+        if kid in line
+    ]
+
+
+def _failures(
+    seen: dict[str, list[Sighting]], views: Views, source: DomainName
+) -> list[dict[str, Any]]:
+    """By what makes a failure: every method's worst pictures, each input over its translation."""
+    at = {name: i for i, name in enumerate(views.names[source])}
+    found = []
+    for key, caption in FAILURES.items():
+        rows = []
+        for label, runs in seen.items():
+            worst = [pair for pair in runs[0].failures.get(key, []) if pair[0] in at]
+            folder = runs[0].run / "translations" / runs[0].own
+            pictures = [
+                {
+                    "name": name,
+                    "value": value,
+                    "input": data_uri(views.test[source][at[name]]),
+                    "made": data_uri(saved_translation(folder, name)),
+                }
+                for name, value in worst
+            ]
+            if pictures:
+                rows.append({"label": label, "pictures": pictures})
+        if rows:
+            count = max(len(row["pictures"]) for row in rows)
+            found.append({"caption": caption % (count, len(at)), "rows": rows})
+    return found
 
 
 def saved_translation(folder: Path, name: str) -> Pixels:

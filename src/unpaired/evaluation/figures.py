@@ -6,7 +6,7 @@ import base64
 import contextlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +14,7 @@ import numpy as np
 import PIL.Image
 
 from unpaired.data.decode import Pixels
+from unpaired.evaluation.estimates import Estimate
 from unpaired.evaluation.features import as_rgb
 from unpaired.training.samples import GAP
 from unpaired.training.tracking import losses_of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 INK = "#010203"  # stands for the page's text colour, light or dark
 COLOURS = ("#2a9d8f", "#e76f51", "#5b7fd6", "#d9a12b", "#9b5fc0", "#7a8a4f", "#c9577f", "#5aa9c9")
 SEVERITY = {"notice": COLOURS[3], "warning": COLOURS[1]}
+DASHES = ("-",) * len(COLOURS) + ("--",) * len(COLOURS) + (":",) * len(COLOURS)
 ERROR = "_error"  # ends the name of a standard error
 
 
@@ -153,6 +155,65 @@ def validation_curve(
             _dress(below, "")
             axes.set_xlabel("")
             axes.tick_params(labelbottom=False)
+        return _svg(figure)
+
+
+def compared_curves(
+    methods: Mapping[str, Sequence[Sequence[tuple[int, float, float]]]], what: str
+) -> str | None:
+    """One figure of several methods over training as an SVG element; None if none was taken twice.
+
+    Args:
+        methods: by label, one list per run of (step, value, standard error).
+        what: the title.
+    """
+    drawn = {
+        label: [points for points in runs if len(points) > 1] for label, runs in methods.items()
+    }
+    drawn = {label: runs for label, runs in drawn.items() if runs}
+    if not drawn:
+        return None
+    with _canvas(3.8) as figure:
+        axes = figure.add_subplot()
+        for (label, runs), colour, dash in zip(drawn.items(), COLOURS * 4, DASHES):
+            for place, points in enumerate(runs):
+                steps, values, errors = np.array(points).T
+                axes.fill_between(
+                    steps, values - errors, values + errors, color=colour, alpha=0.15, linewidth=0
+                )
+                name = None if place else label
+                axes.plot(steps, values, dash, color=colour, linewidth=1.8, label=name)
+        _dress(axes, what)
+        axes.legend(fontsize=10, loc="center left", bbox_to_anchor=(1, 0.5))
+        return _svg(figure)
+
+
+def intervals(panels: Mapping[str, Mapping[str, Estimate]], floors: Collection[str]) -> str | None:
+    """Figures as points with their 95% intervals, a row per label; an SVG element.
+
+    Args:
+        panels: by title, the figures by label; all panels share the rows.
+        floors: labels that are no methods, drawn faint.
+    Returns: None if there is nothing to draw.
+    """
+    labels = list(dict.fromkeys(label for figures in panels.values() for label in figures))
+    if not labels:
+        return None
+    with _canvas(1.0 + 0.26 * len(labels)) as figure:
+        for place, (title, found) in enumerate(panels.items()):
+            axes = figure.add_subplot(1, len(panels), place + 1)
+            for row, label in enumerate(labels):
+                if label not in found:
+                    continue
+                e, faint = found[label], label in floors
+                colour = COLOURS[5] if faint else COLOURS[0]
+                axes.plot([e.low, e.high], [row, row], color=colour, linewidth=2, alpha=0.6)
+                axes.plot([e.value], [row], "D" if faint else "o", color=colour, markersize=6)
+            axes.set_yticks(range(len(labels)), labels if place == 0 else [""] * len(labels))
+            axes.set_ylim(len(labels) - 0.5, -0.5)
+            _dress(axes, title)
+            axes.set_xlabel("")
+            axes.grid(axis="x", color=INK, alpha=0.12)
         return _svg(figure)
 
 

@@ -17,6 +17,7 @@ from unpaired import __version__
 from unpaired.data.decode import Pixels
 from unpaired.data.domains import SWAPPED, DataSet
 from unpaired.data.order import spread
+from unpaired.evaluation.failures import FAILURES, WORST, worst
 from unpaired.evaluation.faithfulness import CYCLE_TOP, heat, outlined
 from unpaired.evaluation.features import EfficientNetLite0, as_rgb
 from unpaired.evaluation.figures import (
@@ -39,19 +40,11 @@ from unpaired.training.progress import clock
 from unpaired.training.tracking import last_session, read_findings, read_metrics
 from unpaired.translation.translator import Translator
 
-TYPICAL, WORST = 8, 4  # rows of the sample grids
+TYPICAL = 8  # rows of the sample grids
 STAGES, STAGE_ROWS = 7, 3  # of the training strip
 SHEET_PIXELS = 200 * 64 * 64  # test pictures up to this are all shown
 
 DISTURBED = {"jpeg": "JPEG, quality 90", "noise": "slight noise"}
-FAILURES = {
-    "l1": "The %d translations furthest from their hidden truth, of %d; the mean error of 255.",
-    "cycle_l1": "The %d pictures that come back least like themselves, of %d; the mean error of "
-    "255.",
-    "feature_distance": "The %d translations that look least like any real picture, of %d; the "
-    "distance to the 3 nearest real ones, as the feature net sees them.",
-}
-"""By which figure of its own a translation counts as a failure; larger is worse."""
 
 
 @dataclass(frozen=True)
@@ -235,14 +228,10 @@ def _side(side: Side, scored: Evaluation, facts: Facts) -> dict[str, Any]:
         "typical": [_pictures(i, side, columns) for i in typical],
         "failures": [
             {
-                "caption": caption % (min(WORST, count), count),
-                "rows": [
-                    _pictures(i, side, columns, side.per_picture[key])
-                    for i in np.argsort(-side.per_picture[key])[:WORST]
-                ],
+                "caption": FAILURES[key] % (len(chosen), count),
+                "rows": [_pictures(i, side, columns, side.per_picture[key]) for i in chosen],
             }
-            for key, caption in FAILURES.items()
-            if key in side.per_picture
+            for key, chosen in worst(side.per_picture).items()
         ],
         "by_truth": side.truth is not None,
         "tables": number_tables(side.scores, net_names(scored)),

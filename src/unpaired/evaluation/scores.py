@@ -21,6 +21,7 @@ from unpaired.evaluation.distances import (
     precision_recall_estimates,
 )
 from unpaired.evaluation.estimates import mean_estimate
+from unpaired.evaluation.failures import worst
 from unpaired.evaluation.faithfulness import Faithfulness, faithfulness
 from unpaired.evaluation.features import FeatureNet, Features, as_rgb
 from unpaired.evaluation.label_task import LabelTask
@@ -87,6 +88,10 @@ class Evaluation:
                     for row, scores in side.scores.items()
                 },
                 "findings": [found.line for found in side.findings],
+                "failures": {
+                    key: [[side.names[i], float(side.per_picture[key][i])] for i in chosen]
+                    for key, chosen in worst(side.per_picture).items()
+                },
                 "reconstruction": side.reconstruction and side.reconstruction.numbers(),
             }
             for side in self.sides

@@ -15,8 +15,7 @@ from unpaired.evaluation.instruments import LIMIT, instruments
 from unpaired.evaluation.labelled import side_of_labels
 from unpaired.evaluation.pages import write_page
 from unpaired.evaluation.segmenter import load_segmenter
-from unpaired.evaluation.tables import (
-    Table,
+from unpaired.evaluation.table_formats import (
     as_csv,
     as_html,
     as_json,
@@ -24,6 +23,7 @@ from unpaired.evaluation.tables import (
     as_markdown,
     as_text,
 )
+from unpaired.evaluation.tables import Table
 from unpaired.evaluation.views import seen_size
 from unpaired.networks.vgg import Source
 from unpaired.reproduction.contenders import CONTENDERS, TABLES, TO_PHOTO
@@ -107,7 +107,10 @@ def reproduce(
             own = _own_segmenter(out / "segmenter", first, classes, say)
             measures = replace(measures, segmenter=load_segmenter(str(own), measures.classes))
         failed = train_missing(trainings, say, quiet=quiet)
-        why = {t.contender: failed[t.folder] for t in trainings if t.folder in failed}
+        why: dict[str, list[str]] = {}
+        for training in trainings:
+            if training.folder in failed:
+                why.setdefault(training.contender, []).append(failed[training.folder])
         trainings = [one for one in trainings if one.folder not in failed]
         found = judge_missing(trainings, measures, say)
         nets = {key: measures.names()[key] for key in ("features", "perceptual")}

@@ -11,6 +11,7 @@ from unpaired.evaluation.comparison import Entry, Sighting, combined_scores, sig
 from unpaired.evaluation.pages import ROWS
 from unpaired.evaluation.published import PUBLISHED, PublishedTable
 from unpaired.evaluation.tables import Row, Table, rank_agreement
+from unpaired.methods import METHODS
 from unpaired.methods.base import Direction
 from unpaired.reproduction.contenders import CONTENDERS
 from unpaired.reproduction.training import Training
@@ -45,7 +46,7 @@ def fcn_table(
     contenders: Sequence[str],
     configs: Mapping[str, TrainConfig[Any]],
     trainings: Sequence[Training],
-    failed: Mapping[str, str],
+    failed: Mapping[str, Sequence[str]],
     labels_in_x: bool,
     nets: Mapping[str, str | None],
     segmenter: str,
@@ -54,7 +55,8 @@ def fcn_table(
 
     Args:
         contenders: its rows.
-        trainings: the runs that have an end; failed: why others have none, by contender.
+        trainings: the runs that have an end.
+        failed: why others have none, by contender, one line per run.
     """
     paper = PUBLISHED[number]
     way: Direction = "x2y" if paper.to_photo == labels_in_x else "y2x"
@@ -72,7 +74,7 @@ def fcn_table(
                 combined_scores(own, "run"),
                 seeds=max(1, len(own)),
                 published=None if figures is None else dict(zip(paper.columns, figures)),
-                note="" if own else failed.get(key, ""),
+                note=_ended(failed.get(key, ()), len(own)),
             )
         )
     for name in FLOORS:
@@ -83,36 +85,80 @@ def fcn_table(
     return replace(
         table,
         notes=(
-            *_notes(paper, contenders[0], configs[contenders[0]], seen, segmenter),
+            *_notes(paper, {key: configs[key] for key in contenders}, seen, segmenter),
             *_order(table),
         ),
     )
 
 
+def _ended(failures: Sequence[str], judged: int) -> str:
+    """What to say of trainings that have no end."""
+    if not failures:
+        return ""
+    share = f"{len(failures)} of {len(failures) + judged} trainings failed: " if judged else ""
+    return share + failures[0]
+
+
 def _notes(
     paper: PublishedTable,
-    contender: str,
-    config: TrainConfig[Any],
+    configs: Mapping[str, TrainConfig[Any]],
     seen: Sequence[Sighting],
     segmenter: str,
 ) -> list[str]:
     """What a reader must know to read the figures."""
-    (unit, amount), *_ = config.length.items()
+    first = next(iter(configs.values()))
     seeds = sorted({one.seed for one in seen})
-    count = seen[0].pictures if seen else 0
+    data = first.data or ""
+    data = Path(data).name if Path(data).is_dir() else data
+    said = {key: _made(key, config) for key, config in configs.items()}
+    alike: dict[str, list[str]] = {}
+    for key, text in said.items():
+        alike.setdefault(text, []).append(CONTENDERS[key].label)
+    made = (
+        f"every training had {next(iter(alike))}"
+        if len(alike) == 1
+        else "; ".join(f"{', '.join(names)} had {text}" for text, names in alike.items())
+    )
+    one_way = [
+        CONTENDERS[key].label
+        for key, config in configs.items()
+        if len(METHODS[config.method].directions) == 1
+    ]
+    notes = [
+        f"Ours: {data}, {seen[0].pictures if seen else 0} test pictures; {made}, seed "
+        f"{', '.join(map(str, seeds))}; last checkpoints.",
+    ]
+    if one_way and len(one_way) < len(configs):
+        notes.append(
+            f"{', '.join(one_way)}: trained once per direction, so each of them has the budget "
+            "that the others share between two directions."
+        )
+    notes.append(
+        f"Photos were read by: {segmenter}. Its own score on the real test photos is the last row."
+    )
+    if len(seeds) > 1:
+        notes.append(
+            "Figures are means over the seeds, ± their standard deviation; two methods tie if the "
+            "95% intervals of their means overlap (Student's, wide for few seeds)."
+        )
+    else:
+        notes.append(
+            "In round brackets 95% intervals over the choice of test pictures; another seed may "
+            "move a figure further than that."
+        )
+    notes.append(
+        f"Published, in square brackets: {paper.about}. Figures don't compare; the order may."
+    )
+    return notes
+
+
+def _made(contender: str, config: TrainConfig[Any]) -> str:
+    """Budget and settings of a training, without what makes its method."""
+    (unit, amount), *_ = config.length.items()
     own = CONTENDERS[contender].presets
     shared = "+".join(p for p in (config.preset or "").split("+") if p and p not in own)
-    data = config.data or ""
-    data = Path(data).name if Path(data).is_dir() else data
-    return [
-        f"Ours: {data}, {count} test pictures; every run had {amount:g} {unit} of "
-        f"{config.batch} pictures per domain, preset {shared or 'none'}, seed "
-        f"{', '.join(map(str, seeds))}; its last checkpoint.",
-        f"Photos were read by: {segmenter}. Its own score on the real test photos is the last row.",
-        "In round brackets 95% intervals over the choice of test pictures; of several seeds, the "
-        "mean and the standard deviation.",
-        f"Published, in square brackets: {paper.about}. Figures don't compare; the order may.",
-    ]
+    settings = f"preset {shared}" if shared else "its paper's settings"
+    return f"{amount:g} {unit} of {config.batch} pictures per domain, {settings}"
 
 
 def _order(table: Table) -> list[str]:
