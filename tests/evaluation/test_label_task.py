@@ -55,7 +55,9 @@ def test_generated_labels_are_read_by_colour_and_photos_by_the_segmenter(folder)
 
 
 def test_classes_of_other_colours_are_refused_with_one_of_them(folder):
-    with pytest.raises(UserError, match=r"neither domain holds label images .* cityscapes"):
+    with pytest.raises(
+        UserError, match=r"neither side has the colours .* cityscapes \(X: .*; Y: .*"
+    ):
         task_of(folder, classes=CLASSES["cityscapes"])
 
 
