@@ -13,6 +13,7 @@ from unpaired.errors import UserError
 from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.label_task import label_task
 from unpaired.evaluation.scores import Evaluation, evaluate
+from unpaired.evaluation.valid_json import finite, json_text
 from unpaired.evaluation.views import open_views
 from unpaired.training.checkpoint import find_checkpoint, read_images
 from unpaired.training.config import TrainConfig, read_yaml
@@ -37,15 +38,18 @@ class Judged:
     def numbers(self) -> dict[str, Any]:
         """All of it for machines, and what is needed to know whether it is still true."""
         evaluation = self.evaluation
-        return {
-            "instruments": self.instruments.names(),
-            "steps": {row: own.card.step for row, own in self.translators.items()},
-            "data": self.translators["run"].card.data,
-            "preset": self.config.preset,
-            "seed": self.config.seed,
-            "held_out": evaluation.held_out,
-            "directions": evaluation.numbers(),
-        }
+        numbers: dict[str, Any] = finite(
+            {
+                "instruments": self.instruments.names(),
+                "steps": {row: own.card.step for row, own in self.translators.items()},
+                "data": self.translators["run"].card.data,
+                "preset": self.config.preset,
+                "seed": self.config.seed,
+                "held_out": evaluation.held_out,
+                "directions": evaluation.numbers(),
+            }
+        )
+        return numbers
 
 
 def judge(
@@ -114,7 +118,7 @@ def save(judged: Judged) -> None:
                 path = below / f"{name}.{format}"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(path, encode(picture, format))
-        text = json.dumps(judged.numbers(), indent=1)
+        text = json_text(judged.numbers())
         write_whole(judged.run / "numbers.json", text.encode())  # last: it vouches for the pictures
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
@@ -127,7 +131,7 @@ def saved_numbers(run: Path, instruments: Instruments) -> dict[str, Any] | None:
     """What `save` wrote, if it is of this run's last checkpoint and these instruments."""
     try:
         numbers: dict[str, Any] = json.loads((run / "numbers.json").read_text(encoding="utf-8"))
-        same = numbers["instruments"] == json.loads(json.dumps(instruments.names()))
+        same = numbers["instruments"] == finite(instruments.names())
         current = numbers["steps"]["run"] == int(find_checkpoint(run).name.split("_")[-1])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

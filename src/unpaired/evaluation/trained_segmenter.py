@@ -27,6 +27,7 @@ from torch.nn import functional as fn
 
 from unpaired.errors import UserError
 from unpaired.evaluation.labels import Classes, Maps, Photos
+from unpaired.evaluation.valid_json import json_text
 from unpaired.networks.fcn import FCN
 from unpaired.training.precision import autocast, choose_device, choose_precision
 
@@ -142,7 +143,7 @@ class TrainedSegmenter:
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir(parents=True)
             _write(fresh / "model.safetensors", weights)
-            _write(fresh / "segmenter.json", json.dumps(card, indent=1).encode())
+            _write(fresh / "segmenter.json", json_text(card).encode())
             if folder.exists():  # empty
                 folder.rmdir()
             fresh.rename(folder)
