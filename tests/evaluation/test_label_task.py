@@ -24,7 +24,7 @@ def task_of(folder, swap=False, segmenter=None, classes=THREE):
     data = open_dataset(str(folder), swap=swap)
     pairs = open_dataset(str(folder), swap=swap, paired=True)
     views = open_views(data, IMAGES, 32, 500)
-    return label_task(classes, data, pairs, IMAGES, 32, 500, segmenter), views
+    return label_task(classes, data, pairs, views, IMAGES, 32, 500, segmenter), views
 
 
 @pytest.mark.parametrize("swap", [False, True])

@@ -88,6 +88,7 @@ def judge(
             instruments.classes,
             data,
             pairs,
+            views,
             images,
             card.size,
             instruments.limit,

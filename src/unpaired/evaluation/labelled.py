@@ -27,7 +27,7 @@ from unpaired.evaluation.labels import (
     foreign_colours,
 )
 
-TRIED = 8  # pictures per side that tell which holds the label images
+TRIED = 4  # pictures per side that tell which holds the label images
 WHICH = "with --labels x or y which side has them"
 
 Side = Literal["x", "y"]
