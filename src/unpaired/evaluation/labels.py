@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,6 +52,12 @@ class Classes:
         if len(set(both)) < len(both):
             twice = next(colour for colour in both if both.count(colour) > 1)
             raise UserError(f"classes {self.name}: colour {list(twice)} stands there twice")
+
+    @property
+    def key(self) -> str:
+        """Another one, as soon as a name or a colour is another."""
+        told = json.dumps([self.names, self.colours, self.ignored])
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     @property
     def palette(self) -> NDArray[np.float64]:
