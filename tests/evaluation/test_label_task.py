@@ -24,7 +24,7 @@ def task_of(folder, swap=False, segmenter=None, classes=THREE):
     data = open_dataset(str(folder), swap=swap)
     pairs = open_dataset(str(folder), swap=swap, paired=True)
     views = open_views(data, IMAGES, 32, 500)
-    return label_task(classes, data, pairs, IMAGES, 32, 500, segmenter), views
+    return label_task(classes, data, pairs, views, IMAGES, 32, 500, segmenter), views
 
 
 @pytest.mark.parametrize("swap", [False, True])
@@ -55,7 +55,9 @@ def test_generated_labels_are_read_by_colour_and_photos_by_the_segmenter(folder)
 
 
 def test_classes_of_other_colours_are_refused_with_one_of_them(folder):
-    with pytest.raises(UserError, match=r"neither domain holds label images .* cityscapes"):
+    with pytest.raises(
+        UserError, match=r"neither side has the colours .* cityscapes \(X: .*; Y: .*"
+    ):
         task_of(folder, classes=CLASSES["cityscapes"])
 
 

@@ -1,14 +1,17 @@
 """Pairs of photo and label image: which is which, and what is refused."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.evaluation.pairs import THREE, make_pairs, write_pairs
 from unpaired.data.catalog import worldtiles_view
+from unpaired.data.domains import open_dataset
 from unpaired.errors import UserError
-from unpaired.evaluation.labelled import parse_size, read_labelled
-from unpaired.evaluation.labels import CLASSES, render
+from unpaired.evaluation.labelled import parse_size, read_labelled, side_of_labels
+from unpaired.evaluation.labels import CLASSES, foreign_colours, render
 
 
 @pytest.fixture
@@ -109,6 +112,54 @@ def test_two_sides_of_labels_or_none_need_a_word(data):
             file.write_bytes((data / f"{split}A" / file.name).read_bytes())
     with pytest.raises(UserError, match=r"both sides.*--labels"):
         read_labelled(str(data), THREE)
+
+
+def smear(data, quality):
+    """Label images as JPEG leaves them."""
+    for split in ("train", "test"):
+        for file in (data / f"{split}A").iterdir():
+            with Image.open(file) as picture:
+                picture.save(file.with_suffix(".jpg"), quality=quality)
+            file.unlink()
+
+
+def test_label_images_are_known_by_most_of_their_pixels_though_jpeg_blurred_edges(tmp_path):
+    data = write_pairs(tmp_path / "data", train=4, test=3, side=64)
+    smear(data, 90)
+    found = open_dataset(str(data), paired=True)
+    assert side_of_labels(found, THREE) == "x"
+    assert 0 < foreign_colours([found.train_x.read(0)], THREE)[0] < 0.25
+    assert foreign_colours([found.train_y.read(0)], THREE)[0] == 1
+    with pytest.raises(UserError, match=r'"00.jpg": 11% of its pixels .* no JPEG .* has blurred'):
+        read_labelled(str(data), THREE)
+
+
+def test_smeared_label_images_are_refused_with_what_both_sides_are_like(data):
+    smear(data, 1)
+    with pytest.raises(UserError) as error:
+        read_labelled(str(data), THREE)
+    said = str(error.value)
+    assert re.search(r"neither side .* \(X: \d\d% of the pixels .* \[.*; Y: 100% of the", said)
+    assert "JPEG" in said
+    assert "--labels x or y" in said
+    assert "\n" not in said
+    with pytest.raises(UserError, match="no JPEG or resizing has blurred"):
+        read_labelled(str(data), THREE, labels="x")
+
+
+def test_a_side_that_cannot_be_read_is_said_to_be_so(data):
+    found = open_dataset(str(data), paired=True)
+    for file in (data / "trainA").iterdir():
+        file.write_text("no picture")
+    with pytest.raises(UserError, match=r"X: no picture can be read; Y: 100%"):
+        side_of_labels(found, THREE)
+
+
+@pytest.mark.parametrize("other", ["aerial", "map", "terrain"])
+def test_labels_are_told_from_every_other_view_of_the_tiles(other):
+    for pair, side in ((f"labels-{other}", "x"), (f"{other}-labels", "y")):
+        found = open_dataset(f"worldtiles:{pair}")
+        assert side_of_labels(found, CLASSES["worldtiles"]) == side
 
 
 def test_a_size_is_a_side_or_width_by_height():

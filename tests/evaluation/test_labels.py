@@ -1,6 +1,7 @@
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -359,3 +360,13 @@ def test_the_majority_is_one_class_everywhere():
     maps = majority(np.array([[[0, IGNORED]]], np.uint8), 2)
     np.testing.assert_array_equal(maps, [[[2, 2]]])
     assert maps.dtype == np.uint8
+
+
+def test_classes_have_another_key_if_a_name_a_colour_or_what_is_ignored_is_another():
+    others = [
+        replace(THREE, names=("sea", "wood", "dune")),
+        replace(THREE, colours=((0, 0, 201), *THREE.colours[1:])),
+        replace(THREE, ignored=()),
+    ]
+    assert len({one.key for one in (THREE, *others)}) == 4
+    assert replace(THREE, name="a copy").key == THREE.key

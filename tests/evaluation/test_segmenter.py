@@ -109,8 +109,21 @@ def test_saved_and_loaded_it_reads_the_same_and_says_the_same(learnt, tmp_path):
     again = load_segmenter(str(tmp_path / "deep" / "one"), THREE, "cpu")
     assert again.card == learnt.card
     assert again.name == learnt.name == "FCN trained on patches"
+    assert again.key == learnt.key
     photos, _ = make_pairs(3, 3)
     np.testing.assert_array_equal(again(photos), learnt(photos))
+
+
+def test_one_of_the_same_name_has_another_key_if_weights_or_card_are_others(learnt):
+    key = learnt.key
+    other = trained()
+    assert other.name == learnt.name
+    other.card = learnt.card
+    assert other.key != key  # only the weights differ
+    other.network.load_state_dict(learnt.network.state_dict())
+    assert other.key == key
+    other.card = dataclasses.replace(learnt.card, rotate=False)
+    assert other.key != key
 
 
 def test_the_card_says_how_it_was_trained(learnt, tmp_path):

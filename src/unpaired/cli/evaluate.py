@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +11,7 @@ from tyro.conf import Positional
 
 from unpaired.cli.outputs import check_writable
 from unpaired.errors import UserError
+from unpaired.evaluation.valid_json import json_text
 from unpaired.options import parse
 
 
@@ -94,5 +94,5 @@ def run(arguments: list[str]) -> int:
         numbers = {"runs": numbers, "methods": compared(entries)}
     if options.json:
         content = numbers if len(folders) > 1 else next(iter(numbers.values()))
-        Path(options.json).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        Path(options.json).write_text(json_text(content), encoding="utf-8")
     return 0

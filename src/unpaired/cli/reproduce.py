@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import tyro
 
 from unpaired.cli.outputs import check_writable
 from unpaired.errors import UserError
+from unpaired.evaluation.valid_json import json_text
 from unpaired.options import nearest, parse, peek, take, take_all
 
 C = TypeVar("C")
@@ -114,7 +114,7 @@ def run(arguments: list[str]) -> int:
     print(result.text)
     print(result.page)
     if options.json:
-        Path(options.json).write_text(json.dumps(result.numbers, indent=1), encoding="utf-8")
+        Path(options.json).write_text(json_text(result.numbers), encoding="utf-8")
     return 1 if result.numbers["failed"] else 0
 
 

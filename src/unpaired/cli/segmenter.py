@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import tyro
 
 from unpaired.cli.outputs import check_writable
 from unpaired.errors import UserError
+from unpaired.evaluation.valid_json import json_text
 from unpaired.options import nearest, parse
 
 
@@ -92,5 +92,5 @@ def run(arguments: list[str]) -> int:
     print(options.out)
     if options.json:
         told = {"out": options.out, "data": card.data, "training": card.training, **card.ceiling}
-        Path(options.json).write_text(json.dumps(told, indent=1), encoding="utf-8")
+        Path(options.json).write_text(json_text(told), encoding="utf-8")
     return 0

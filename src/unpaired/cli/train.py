@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import tyro
 
 from unpaired.cli.outputs import check_writable, free_folder
 from unpaired.errors import UserError
+from unpaired.evaluation.valid_json import json_text
 from unpaired.options import nearest, parse, peek, take, take_all
 
 C = TypeVar("C")
@@ -115,6 +115,6 @@ def run(arguments: list[str]) -> int:
         return 1
     numbers = {k: v for line in read_metrics(run_folder) for k, v in line.items()}  # last of each
     if options.json:
-        Path(options.json).write_text(json.dumps({"run": str(run_folder), **numbers}), "utf-8")
+        Path(options.json).write_text(json_text({"run": str(run_folder), **numbers}), "utf-8")
     print(f"{run_folder}\nnext: unpaired translate {run_folder} PICTURES --out DIR")
     return 0

@@ -45,12 +45,14 @@ class Domain:
         read: decodes one picture to `channels` and `dtype`; raises UnreadableImage.
         channels: of every picture that `read` gives.
         dtype: "uint8" or "uint16", of every picture that `read` gives.
+        files: where each picture lies; None: they are not files.
     """
 
     names: tuple[str, ...]
     read: Read
     channels: int
     dtype: str
+    files: tuple[Path, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -59,8 +61,8 @@ class Domain:
         """The pictures at `indices`, in that order."""
         kept = tuple(int(i) for i in indices)
         names = tuple(self.names[i] for i in kept)
-
-        return Domain(names, _ReadSome(self.read, kept), self.channels, self.dtype)
+        files = None if self.files is None else tuple(self.files[i] for i in kept)
+        return Domain(names, _ReadSome(self.read, kept), self.channels, self.dtype, files)
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,8 @@ def file_domain(
     Args: half: of every picture; None: all of it.
     """
     names = tuple(f.relative_to(root).as_posix() for f in files)
-    return Domain(names, _ReadFiles(tuple(files), channels, dtype, half), channels, dtype)
+    paths = tuple(files)
+    return Domain(names, _ReadFiles(paths, channels, dtype, half), channels, dtype, paths)
 
 
 # Three ways to read; classes, because worker processes are sent them.

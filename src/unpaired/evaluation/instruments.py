@@ -39,7 +39,9 @@ class Instruments:
             "features": self.features.name,
             "perceptual": self.perceptual and self.perceptual.name,
             "classes": self.classes and self.classes.name,
+            "classes_key": self.classes and self.classes.key,
             "segmenter": self.segmenter and self.segmenter.name,
+            "segmenter_key": self.segmenter and self.segmenter.key,
             "limit": self.limit,
             "seed": self.seed,
         }

@@ -9,12 +9,14 @@ from typing import Any
 
 from unpaired.data.decode import Picture
 from unpaired.data.domains import DataSet
+from unpaired.data.fingerprint import fingerprint
 from unpaired.errors import UserError
 from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.label_task import label_task
 from unpaired.evaluation.scores import Evaluation, evaluate
+from unpaired.evaluation.valid_json import finite, json_text
 from unpaired.evaluation.views import open_views
-from unpaired.training.checkpoint import find_checkpoint, read_images
+from unpaired.training.checkpoint import find_checkpoint, read_card, read_images
 from unpaired.training.config import TrainConfig, read_yaml
 from unpaired.training.shares import data_of
 from unpaired.translation.output import choose_format, encode, write_whole
@@ -33,19 +35,25 @@ class Judged:
     """The checkpoint whose pictures are shown."""
     evaluation: Evaluation
     instruments: Instruments
+    data_key: str
+    """Fingerprint of the pictures."""
 
     def numbers(self) -> dict[str, Any]:
         """All of it for machines, and what is needed to know whether it is still true."""
         evaluation = self.evaluation
-        return {
-            "instruments": self.instruments.names(),
-            "steps": {row: own.card.step for row, own in self.translators.items()},
-            "data": self.translators["run"].card.data,
-            "preset": self.config.preset,
-            "seed": self.config.seed,
-            "held_out": evaluation.held_out,
-            "directions": evaluation.numbers(),
-        }
+        numbers: dict[str, Any] = finite(
+            {
+                "instruments": self.instruments.names(),
+                "steps": {row: own.card.step for row, own in self.translators.items()},
+                "data": self.translators["run"].card.data,
+                "data_key": self.data_key,
+                "preset": self.config.preset,
+                "seed": self.config.seed,
+                "held_out": evaluation.held_out,
+                "directions": evaluation.numbers(),
+            }
+        )
+        return numbers
 
 
 def judge(
@@ -73,6 +81,7 @@ def judge(
     card = translators["run"].card
     images = read_images(card)
     data = dataset or data_of(config, card.channels_x, card.channels_y)
+    key = fingerprint(data)  # before they are read: what changes meanwhile shows
     views = open_views(data, images, card.size, instruments.limit)
     labels = None
     if instruments.classes is not None:
@@ -84,6 +93,7 @@ def judge(
             instruments.classes,
             data,
             pairs,
+            views,
             images,
             card.size,
             instruments.limit,
@@ -97,7 +107,7 @@ def judge(
         labels=labels,
         seed=instruments.seed,
     )
-    return Judged(run, config, translators, folder, evaluation, instruments)
+    return Judged(run, config, translators, folder, evaluation, instruments, key)
 
 
 def save(judged: Judged) -> None:
@@ -114,7 +124,7 @@ def save(judged: Judged) -> None:
                 path = below / f"{name}.{format}"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(path, encode(picture, format))
-        text = json.dumps(judged.numbers(), indent=1)
+        text = json_text(judged.numbers())
         write_whole(judged.run / "numbers.json", text.encode())  # last: it vouches for the pictures
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
@@ -124,11 +134,22 @@ def save(judged: Judged) -> None:
 
 
 def saved_numbers(run: Path, instruments: Instruments) -> dict[str, Any] | None:
-    """What `save` wrote, if it is of this run's last checkpoint and these instruments."""
+    """What `save` wrote, if it is of this run's last checkpoint, these instruments, and the
+    pictures that the run's data hold now.
+
+    Raises: UserError if the data are no longer there.
+    """
     try:
         numbers: dict[str, Any] = json.loads((run / "numbers.json").read_text(encoding="utf-8"))
-        same = numbers["instruments"] == json.loads(json.dumps(instruments.names()))
-        current = numbers["steps"]["run"] == int(find_checkpoint(run).name.split("_")[-1])
+        same = numbers["instruments"] == finite(instruments.names())
+        folder = find_checkpoint(run)
+        current = numbers["steps"]["run"] == int(folder.name.split("_")[-1])
+        if not (same and current):
+            return None
+        key = numbers["data_key"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return numbers if same and current else None
+    card = read_card(folder)
+    config = read_yaml(run / "config.yaml")
+    data = data_of(config, card.channels_x, card.channels_y)
+    return numbers if key == fingerprint(data) else None

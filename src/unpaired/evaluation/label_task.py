@@ -10,16 +10,14 @@ from numpy.typing import NDArray
 from unpaired.data.decode import Pixels
 from unpaired.data.domains import DataSet
 from unpaired.data.images import DomainName, ImageConfig
-from unpaired.errors import UserError
 from unpaired.evaluation.features import as_rgb
+from unpaired.evaluation.labelled import side_of_labels
 from unpaired.evaluation.labels import Classes, ColourLookup, Maps, exact, majority, nearest
 from unpaired.evaluation.metrics import Scores
 from unpaired.evaluation.segmentation import segmentation_estimates, segmentation_per_picture
 from unpaired.evaluation.segmenter import Segmenter
-from unpaired.evaluation.views import DOMAINS, Views, open_views, unmixed
+from unpaired.evaluation.views import Views, read_again, read_split, unmixed
 from unpaired.methods.base import Direction
-
-TRIED = 8  # pictures that tell which domain holds label images
 
 
 @dataclass(frozen=True)
@@ -86,6 +84,7 @@ def label_task(
     classes: Classes,
     dataset: DataSet,
     pairs: DataSet | None,
+    views: Views,
     images: ImageConfig,
     size: int,
     limit: int,
@@ -96,35 +95,19 @@ def label_task(
     Args:
         dataset: what is being judged.
         pairs: the same data with true training pairs, for the floors; None if there are none.
-        images, size, limit: as for `open_views`.
-    Raises: UserError if neither domain's pictures have the colours of the classes.
+        views: of `dataset`; images, size, limit: what `open_views` made them with.
+    Raises: UserError if not one domain's pictures have the colours of the classes, or one of them
+        has others.
     """
-    domain = _label_domain(classes, dataset, images, size)
+    domain = side_of_labels(dataset, classes)
     photos: DomainName = "y" if domain == "x" else "x"
-    seen = open_views(dataset, unmixed(images), size, limit)
-    truth = exact(as_rgb(seen.test[domain]), classes, seen.names[domain])
+    apart = unmixed(images, domain)
+    seen = read_again(dataset, views, domain, apart, size)
+    truth = exact(as_rgb(seen), classes, views.names[domain])
     if pairs is None:
         return LabelTask(classes, domain, truth, segmenter, None, None)
-    drawn = open_views(pairs, unmixed(images), size, limit, pairs=True)
-    taken = open_views(pairs, images, size, limit, pairs=True)
-    maps = exact(as_rgb(drawn.train[domain]), classes, drawn.train_names[domain])
-    lookup = ColourLookup.fit(as_rgb(taken.train[photos]), maps, classes)
+    learnt, names = read_split(pairs, "train", apart, size, limit, pairs=True)
+    maps = exact(as_rgb(learnt[domain]), classes, names[domain])
+    lookup = ColourLookup.fit(as_rgb(learnt[photos]), maps, classes)
     commonest = int(np.bincount(maps.ravel(), minlength=256)[: len(classes.names)].argmax())
     return LabelTask(classes, domain, truth, segmenter, lookup, commonest)
-
-
-def _label_domain(classes: Classes, dataset: DataSet, images: ImageConfig, size: int) -> DomainName:
-    """The first domain whose pictures have the colours of the classes."""
-    few = open_views(dataset, unmixed(images), size, TRIED)
-    complaints = {}
-    for domain in DOMAINS:
-        try:
-            exact(as_rgb(few.test[domain]), classes, few.names[domain])
-        except UserError as error:
-            complaints[domain] = str(error)
-        else:
-            return domain
-    raise UserError(
-        f"neither domain holds label images in the colours of the classes {classes.name} (X: "
-        f"{complaints['x'].split(';')[0]}); give other --classes"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,21 @@ from unpaired.data.catalog import worldtiles_view
 from unpaired.data.decode import Pixels, UnreadableImage, with_dtype
 from unpaired.data.domains import DataSet, Domain, open_dataset
 from unpaired.data.images import resize
+from unpaired.data.order import spread
 from unpaired.errors import UserError
-from unpaired.evaluation.labels import TOLERANCE, Classes, Maps, Photos, exact
+from unpaired.evaluation.features import as_rgb
+from unpaired.evaluation.labels import (
+    BLURRED_SHARE,
+    FITTING,
+    Classes,
+    Maps,
+    Photos,
+    exact,
+    foreign_colours,
+)
+
+TRIED = 4  # pictures per side that tell which holds the label images
+WHICH = "with --labels x or y which side has them"
 
 Side = Literal["x", "y"]
 Size = tuple[int, int]  # height, width
@@ -49,7 +63,7 @@ def read_labelled(
         label images with unknown colours.
     """
     found = open_dataset(data, channels_x=3, channels_y=3, paired=True)
-    side = labels or side_of_labels(found, classes)
+    side = labels or side_of_labels(found, classes, remedy=f"{FITTING}, or say {WHICH}")
     sides = {"x": (found.train_x, found.test_x), "y": (found.train_y, found.test_y)}
     (train_labels, test_labels), (train, test) = sides[side], sides["y" if side == "x" else "x"]
     for split, domain in (("training", train), ("test", test)):
@@ -82,23 +96,44 @@ def parse_size(text: str) -> Size:
     return height, width
 
 
-def side_of_labels(found: DataSet, classes: Classes) -> Side:
-    """The side whose first pictures hold the classes' colours and hardly any other."""
-    known = np.array((*classes.colours, *classes.ignored), np.float64)
-    fits = []
-    for domain in (found.train_x, found.train_y):
-        pixels = np.concatenate([domain.read(i).reshape(-1, 3) for i in range(min(3, len(domain)))])
-        away = np.linalg.norm(pixels[::7, None].astype(np.float64) - known, axis=2).min(1)
-        fits.append(bool((away <= TOLERANCE).mean() > 0.9))
-    if fits == [True, False]:
-        return "x"
-    if fits == [False, True]:
-        return "y"
-    which = "both sides have" if fits[0] else "neither side has"
+def side_of_labels(found: DataSet, classes: Classes, *, remedy: str = FITTING) -> Side:
+    """The side whose training pictures hold the classes' colours and few others.
+
+    Some of each are looked at, evenly spread; whether every label image is one, `exact` tells.
+
+    Args: remedy: what the user can do if it is neither, or both.
+    Raises: UserError that says what the pictures of both sides are like.
+    """
+    told: dict[Side, str] = {}
+    fitting: list[Side] = []
+    sides: dict[Side, Domain] = {"x": found.train_x, "y": found.train_y}
+    for side, domain in sides.items():
+        pictures = _some(domain)
+        if not pictures:
+            told[side] = "no picture can be read"
+            continue
+        share, colour = foreign_colours(pictures, classes)
+        told[side] = f"{share:.0%} of the pixels have other colours"
+        if colour is not None:
+            told[side] += f", such as {list(colour)}"
+        if share <= BLURRED_SHARE:
+            fitting.append(side)
+    if len(fitting) == 1:
+        return fitting[0]
+    which = "both sides have" if fitting else "neither side has"
     raise UserError(
-        f'"{found.name}": {which} the colours of the classes {classes.name}; say which holds the '
-        "label images with --labels x or y, and give --classes that fit"
+        f'"{found.name}": {which} the colours of the classes {classes.name} (X: {told["x"]}; Y: '
+        f"{told['y']}); {remedy}"
     )
+
+
+def _some(domain: Domain) -> list[Photos]:
+    """Readable pictures of a domain, evenly spread."""
+    kept = []
+    for i in spread(len(domain), TRIED):
+        with contextlib.suppress(UnreadableImage):
+            kept.append(as_rgb(domain.read(i)))
+    return kept
 
 
 def _read(photos: Domain, labels: Domain, classes: Classes, size: Size | None) -> Labelled:

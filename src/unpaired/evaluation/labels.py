@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ TOLERANCE = 24.0  # Euclidean; JPEG at quality 75 stays within it away from edge
 UNKNOWN_SHARE = 0.01  # of a picture's pixels; above it the colours mean something else
 BLURRED_SHARE = 0.25  # of them, between the colours of classes; above it the rest says too little
 EDGE = 2  # pixels that JPEG and resizing blur an edge to, on either side
+SAMPLED = 1 << 14  # pixels of a picture that tell whether it is a label image
 ROWS_AT_ONCE = 1 << 16  # pixels whose distances to all colours are held in memory
+FITTING = "give other --classes, or label images that no JPEG or resizing has blurred"
 
 Colour = tuple[int, int, int]
 Maps = NDArray[np.uint8]  # (N, H, W)
@@ -49,6 +52,12 @@ class Classes:
         if len(set(both)) < len(both):
             twice = next(colour for colour in both if both.count(colour) > 1)
             raise UserError(f"classes {self.name}: colour {list(twice)} stands there twice")
+
+    @property
+    def key(self) -> str:
+        """Another one, as soon as a name or a colour is another."""
+        told = json.dumps([self.names, self.colours, self.ignored])
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     @property
     def palette(self) -> NDArray[np.float64]:
@@ -124,8 +133,7 @@ def exact(pictures: Photos, classes: Classes, names: Sequence[str]) -> Maps:
     Raises: UserError that names the file and a colour if over 1 % of a picture has one unknown
         colour or lies amid unknown colours, or over 25 % is blurred.
     """
-    known = np.array((*classes.colours, *classes.ignored), np.float64)
-    index, distance = _nearest(pictures, known)
+    index, distance = _nearest(pictures, _known(classes))
     maps = np.where(index < len(classes.names), index, IGNORED).astype(np.uint8)
     unknown = distance > TOLERANCE
     maps[unknown] = IGNORED
@@ -136,10 +144,29 @@ def exact(pictures: Photos, classes: Classes, names: Sequence[str]) -> Maps:
         if foreign > UNKNOWN_SHARE or unknown[i].mean() > BLURRED_SHARE:
             raise UserError(
                 f'"{names[i]}": {unknown[i].mean():.0%} of its pixels have colours that no class '
-                f"of {classes.name} has, such as {colours[counts.argmax()].tolist()}; give other "
-                "--classes, or label images that no JPEG or resizing has blurred"
+                f"of {classes.name} has, such as {colours[counts.argmax()].tolist()}; {FITTING}"
             )
     return maps
+
+
+def foreign_colours(
+    pictures: Sequence[Photos], classes: Classes
+) -> tuple[float, tuple[int, ...] | None]:
+    """How far pictures are from label images: the share of their pixels whose colour is not even
+    nearly one of the classes', and the commonest such colour.
+
+    Args: pictures: (H, W, 3) uint8, of any sizes; each counts the same.
+    """
+    shares, seen = [], []
+    for picture in pictures:
+        pixels = picture.reshape(-1, 3)
+        pixels = pixels[:: 1 + len(pixels) // SAMPLED]
+        foreign = _nearest(pixels, _known(classes))[1] > TOLERANCE
+        shares.append(foreign.mean())
+        seen.append(pixels[foreign])
+    colours, counts = np.unique(np.concatenate(seen), axis=0, return_counts=True)
+    commonest = tuple(colours[counts.argmax()].tolist()) if len(counts) else None
+    return float(np.mean(shares)), commonest
 
 
 def nearest(pictures: Photos, classes: Classes) -> Maps:
@@ -196,6 +223,11 @@ class ColourLookup:
 def majority(like: Maps, commonest: int) -> Maps:
     """One class everywhere, shaped as `like`."""
     return np.full_like(like, commonest)
+
+
+def _known(classes: Classes) -> NDArray[np.float64]:
+    """(K, 3) colours that a pixel may have: of the classes, then the ignored ones."""
+    return np.array((*classes.colours, *classes.ignored), np.float64)
 
 
 def _nearest(

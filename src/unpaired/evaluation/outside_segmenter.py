@@ -29,6 +29,7 @@ class CallableSegmenter:
         self.function = function
         self.classes = classes
         self.name = name or getattr(function, "__name__", type(function).__name__)
+        self.key = self.name
 
     def __call__(self, pictures: Photos) -> Maps:
         """(N, H, W, 3) uint8 -> (N, H, W) uint8.
@@ -76,7 +77,7 @@ class HuggingFaceSegmenter:
                 f"hf:{source} needs transformers; install it with: pip install unpaired[segformer]"
             ) from None
         self.classes = classes
-        self.name = f"hf:{source}"
+        self.name = self.key = f"hf:{source}"
         self.device = choose_device(device)
         try:
             network = AutoModelForSemanticSegmentation.from_pretrained(source)

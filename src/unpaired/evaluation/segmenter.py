@@ -56,6 +56,11 @@ class Segmenter(Protocol):
         ...
 
     @property
+    def key(self) -> str:
+        """Another one, as soon as it may read otherwise; its name, if nothing better is known."""
+        ...
+
+    @property
     def classes(self) -> Classes:
         """What the values of its class maps mean."""
         ...

@@ -27,6 +27,7 @@ from torch.nn import functional as fn
 
 from unpaired.errors import UserError
 from unpaired.evaluation.labels import Classes, Maps, Photos
+from unpaired.evaluation.valid_json import json_text
 from unpaired.networks.fcn import FCN
 from unpaired.training.precision import autocast, choose_device, choose_precision
 
@@ -92,6 +93,12 @@ class TrainedSegmenter:
         return f"FCN trained on {self.card.data or 'real photos'}"
 
     @property
+    def key(self) -> str:
+        """Of its weights and its card; saved and loaded again it has the same."""
+        card = json_text(asdict(self.card)).encode()
+        return hashlib.sha256(_hashed(self._weights()).encode() + card).hexdigest()[:12]
+
+    @property
     def classes(self) -> Classes:
         """What the values of its class maps mean."""
         return self.card.classes
@@ -104,6 +111,10 @@ class TrainedSegmenter:
             for start in range(0, len(pictures), BATCH)
         ]
         return np.concatenate(parts) if parts else np.zeros(pictures.shape[:3], np.uint8)
+
+    def _weights(self) -> bytes:
+        """As they stand in the file."""
+        return save({k: v.contiguous() for k, v in self.network.state_dict().items()})
 
     def _scores(self, pictures: Photos) -> Tensor:
         """Mean class probabilities of every view: (N, K, H, W)."""
@@ -136,13 +147,13 @@ class TrainedSegmenter:
         """
         check_free(folder)
         fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
-        weights = save({k: v.contiguous() for k, v in self.network.state_dict().items()})
-        card = {**asdict(self.card), "sha256": hashlib.sha256(weights).hexdigest()}
+        weights = self._weights()
+        card = {**asdict(self.card), "sha256": _hashed(weights)}
         try:
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir(parents=True)
             _write(fresh / "model.safetensors", weights)
-            _write(fresh / "segmenter.json", json.dumps(card, indent=1).encode())
+            _write(fresh / "segmenter.json", json_text(card).encode())
             if folder.exists():  # empty
                 folder.rmdir()
             fresh.rename(folder)
@@ -172,7 +183,7 @@ class TrainedSegmenter:
             raise UserError(f'"{told}" is damaged ({error}); train the segmenter again') from None
         try:
             weights = (folder / "model.safetensors").read_bytes()
-            if hashlib.sha256(weights).hexdigest() != expected:
+            if _hashed(weights) != expected:
                 raise ValueError("its content is not what was written")
             network = FCN(len(card.classes.names), card.width)
             network.load_state_dict(load(weights))
@@ -197,6 +208,10 @@ def units(pictures: Photos) -> Tensor:
     """(N, H, W, 3) uint8 as the network takes it: (N, 3, H, W) in [-1, 1]."""
     values = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2)
     return values.float().div_(127.5).sub_(1)
+
+
+def _hashed(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from unpaired.data.domains import DataSet, Domain
 from unpaired.data.images import DomainName, ImageConfig, middle, resized, without_jitter
 from unpaired.data.order import spread
 from unpaired.errors import UserError
+
+Split = Literal["train", "test"]
 
 DOMAINS: tuple[DomainName, DomainName] = ("x", "y")
 
@@ -48,25 +51,56 @@ def open_views(
     """
     held_out = len(dataset.test_x) > 1 and len(dataset.test_y) > 1
     paired = (held_out and dataset.paired_test) or (pairs and not held_out)
-    splits = {"train": {"x": dataset.train_x, "y": dataset.train_y}}
-    splits["test"] = {"x": dataset.test_x, "y": dataset.test_y} if held_out else splits["train"]
-    arrays: dict[str, dict[DomainName, Pixels]] = {}
-    names: dict[str, dict[DomainName, tuple[str, ...]]] = {}
-    for split, domains in splits.items():
-        seen = {d: _read(domains[d], d, images, size, limit) for d in DOMAINS}
-        if paired if split == "test" else pairs:  # a pair of which one can't be read is no pair
-            both = seen["x"].keys() & seen["y"].keys()
-            seen = {d: {i: p for i, p in own.items() if i in both} for d, own in seen.items()}
-        for d in DOMAINS:
-            if len(seen[d]) < 2:
-                word = "training" if split == "train" else split
-                raise UserError(
-                    f"domain {d.upper()} has too few {word} pictures to judge by, {len(seen[d])}; "
-                    "give 2 or more"
-                )
-        arrays[split] = {d: _stacked(list(seen[d].values()), size) for d in DOMAINS}
-        names[split] = {d: tuple(domains[d].names[i] for i in seen[d]) for d in DOMAINS}
-    return Views(held_out, paired, arrays["test"], names["test"], arrays["train"], names["train"])
+    train, train_names = read_split(dataset, "train", images, size, limit, pairs=pairs)
+    test, names = (
+        read_split(dataset, "test", images, size, limit, pairs=paired)
+        if held_out
+        else (train, train_names)
+    )
+    return Views(held_out, paired, test, names, train, train_names)
+
+
+def read_split(
+    dataset: DataSet, split: Split, images: ImageConfig, size: int, limit: int, *, pairs: bool
+) -> tuple[dict[DomainName, Pixels], dict[DomainName, tuple[str, ...]]]:
+    """The pictures of one split by domain, and their names, as `open_views` decodes them.
+
+    Args: pairs: pictures at the same index show one thing; a pair of which one can't be read is
+        left out.
+    Raises: UserError if fewer than 2 pictures of a domain are left.
+    """
+    domains = splits(dataset)[split]
+    seen = {d: _read(domains[d], d, images, size, limit) for d in DOMAINS}
+    if pairs:
+        both = seen["x"].keys() & seen["y"].keys()
+        seen = {d: {i: p for i, p in own.items() if i in both} for d, own in seen.items()}
+    for d in DOMAINS:
+        if len(seen[d]) < 2:
+            word = "training" if split == "train" else split
+            raise UserError(
+                f"domain {d.upper()} has too few {word} pictures to judge by, {len(seen[d])}; "
+                "give 2 or more"
+            )
+    arrays = {d: _stacked(list(seen[d].values()), size) for d in DOMAINS}
+    return arrays, {d: tuple(domains[d].names[i] for i in seen[d]) for d in DOMAINS}
+
+
+def read_again(
+    dataset: DataSet, views: Views, name: DomainName, images: ImageConfig, size: int
+) -> Pixels:
+    """The test pictures of one domain of `views`, under other settings."""
+    domain = splits(dataset)["test" if views.held_out else "train"][name]
+    places = {own: i for i, own in enumerate(domain.names)}
+    chosen = domain.subset([places[own] for own in views.names[name]])
+    return _stacked(list(_read(chosen, name, images, size, len(chosen)).values()), size)
+
+
+def splits(dataset: DataSet) -> dict[Split, dict[DomainName, Domain]]:
+    """The domains of a data set by split and name."""
+    return {
+        "train": {"x": dataset.train_x, "y": dataset.train_y},
+        "test": {"x": dataset.test_x, "y": dataset.test_y},
+    }
 
 
 def seen_size(dataset: DataSet, images: ImageConfig, size: int) -> tuple[int, int]:
@@ -81,9 +115,11 @@ def seen_size(dataset: DataSet, images: ImageConfig, size: int) -> tuple[int, in
     return height, width
 
 
-def unmixed(images: ImageConfig) -> ImageConfig:
-    """The same views without mixing neighbouring colours: for label images."""
-    return replace(images, interpolation="nearest", interpolation_y="nearest")
+def unmixed(images: ImageConfig, name: DomainName) -> ImageConfig:
+    """The same views without mixing neighbouring colours in one domain: for label images."""
+    if name == "y":
+        return replace(images, interpolation_y="nearest")
+    return replace(images, interpolation="nearest", interpolation_y=images.of("y").interpolation)
 
 
 def _read(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from unpaired.evaluation.table_formats import (
     as_text,
 )
 from unpaired.evaluation.tables import Table
+from unpaired.evaluation.valid_json import json_text
 from unpaired.evaluation.views import seen_size
 from unpaired.networks.vgg import Source
 from unpaired.reproduction.contenders import CONTENDERS, TABLES, TO_PHOTO
@@ -130,7 +130,7 @@ def reproduce(
     write_page(out / "tables.md", "\n".join(as_markdown(table) for table in made))
     write_page(out / "tables.csv", as_csv(made))
     write_page(out / "tables.tex", "\n".join(as_latex(table) for table in made))
-    write_page(out / "tables.json", json.dumps(numbers, indent=1))
+    write_page(out / "tables.json", json_text(numbers))
     page = out / "report.html"
     blocks = [
         {"title": f"Table {t.number}. {t.title}", "html": as_html(t), "notes": t.notes}
