@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Positional
 
+from unpaired.cli.measuring import MeasuringOptions
 from unpaired.cli.outputs import check_writable
 from unpaired.errors import UserError
 from unpaired.evaluation.valid_json import json_text
@@ -28,16 +29,9 @@ class EvaluateOptions:
     """Run folders."""
     checkpoint: str = "latest"
     """latest (with best beside it, if a validation share chose another), best, or a step number."""
-    feature_net: str = "efficientnet"
-    """The net in whose space distances are taken: efficientnet (comes along) or inception."""
-    perceptual: Literal["none", "auto", "imagenet", "hed"] = "none"
-    """Whose weights of VGG-16 take the LPIPS-like distance; none: it isn't taken."""
-    classes: str | None = None
-    """What the colours of label images mean: worldtiles, cityscapes, camvid, or a JSON file."""
-    segmenter: str | None = None
-    """Who reads photos for the FCN score: a folder of `unpaired segmenter train`, or hf:NAME."""
-    limit: int = 500
-    """Pictures per domain and split, spread evenly."""
+    measuring: Annotated[MeasuringOptions, tyro.conf.arg(name="")] = field(
+        default_factory=MeasuringOptions
+    )
     per_image: str | None = None
     """Write one line per picture and direction to this CSV file."""
     out: str = "comparison.html"
@@ -58,7 +52,6 @@ def run(arguments: list[str]) -> int:
     if not options.runs:
         raise UserError("no run to evaluate; give the folder of one, or of several to compare")
     from unpaired.evaluation.comparison import compared, grouped, write_comparison
-    from unpaired.evaluation.instruments import instruments
     from unpaired.evaluation.pages import plain_tables
     from unpaired.evaluation.per_image import write_csv
     from unpaired.evaluation.report import net_names, write_report
@@ -66,14 +59,7 @@ def run(arguments: list[str]) -> int:
 
     folders = [Path(run) for run in options.runs]
     data = {read_yaml(folder / "config.yaml").data for folder in folders}
-    measures = instruments(
-        data=next(iter(data)),
-        features=options.feature_net,
-        perceptual=options.perceptual,
-        classes=options.classes,
-        segmenter=options.segmenter,
-        limit=options.limit,
-    )
+    measures = options.measuring.instruments(next(iter(data)))
     numbers: dict[str, Any] = {}
     lines = 0
     for folder in folders:

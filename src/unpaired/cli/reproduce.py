@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import tyro
 
+from unpaired.cli.measuring import MeasuringOptions
 from unpaired.cli.outputs import check_writable
 from unpaired.errors import UserError
 from unpaired.evaluation.valid_json import json_text
@@ -30,7 +31,8 @@ class ReproduceOptions(Generic[C]):
     tables (text, Markdown, CSV, JSON, LaTeX) and a page with their pictures. Interrupted, the same
     command goes on where it stopped. Whatever option `unpaired train` has may be given too, and
     holds for every method. Table 1 is the study with people; 2 and 3 are the methods, labels to
-    photo and photo to labels; 4 and 5 the parts of CycleGAN's objective, likewise.
+    photo and photo to labels; 4 and 5 the parts of CycleGAN's objective, likewise. Without
+    --segmenter one is trained on the real training pairs.
     """
 
     run: Annotated[C, tyro.conf.arg(name="")]
@@ -47,17 +49,9 @@ class ReproduceOptions(Generic[C]):
     preset: str | None = None
     """Named settings for all, given once or more; default: small for the embedded tiles, and for
     other data what each method's paper says."""
-    classes: str | None = None
-    """What the colours of label images mean: worldtiles, cityscapes, camvid, or a JSON file."""
-    segmenter: str | None = None
-    """Who reads photos: a folder made by `unpaired segmenter train`, or hf:NAME; default: one is
-    trained on the real training pairs."""
-    feature_net: str = "efficientnet"
-    """The net in whose space distances are taken: efficientnet or inception."""
-    perceptual: Literal["none", "auto", "imagenet", "hed"] = "none"
-    """Whose weights of VGG-16 take the LPIPS-like distance; none: it isn't taken."""
-    limit: int = 500
-    """Test pictures per domain, spread evenly."""
+    measuring: Annotated[MeasuringOptions, tyro.conf.arg(name="")] = field(
+        default_factory=MeasuringOptions
+    )
     json: str | None = None
     """Write every figure to this file too."""
 
@@ -102,11 +96,7 @@ def run(arguments: list[str]) -> int:
             Path(options.out),
             methods=asked is not None,
             seeds=options.seeds,
-            classes=options.classes,
-            segmenter=options.segmenter,
-            features=options.feature_net,
-            perceptual=options.perceptual,
-            limit=options.limit,
+            measure=options.measuring.instruments,
         )
     except Interrupted as stop:
         print(f"{stop}; the same command goes on from here", file=sys.stderr)

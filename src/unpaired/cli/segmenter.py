@@ -62,7 +62,7 @@ def run(arguments: list[str]) -> int:
     if verb != "train":
         raise UserError(f'unknown verb "segmenter {verb}"{nearest(verb, ["train"])}; give train')
     options = parse(SegmenterOptions, rest, "unpaired segmenter train")
-    from unpaired.evaluation.ceiling import make_segmenter
+    from unpaired.evaluation.ceiling import classes_of_data, make_segmenter
     from unpaired.evaluation.labelled import parse_size
     from unpaired.evaluation.metrics import METRICS
 
@@ -70,14 +70,15 @@ def run(arguments: list[str]) -> int:
         if step % 50 == 0 or share >= 1:
             print(f"{share:4.0%}  step {step}  loss {loss:.3f}", file=sys.stderr, flush=True)
 
+    size = parse_size(options.size) if options.size else None
     segmenter = make_segmenter(
         options.data,
         Path(options.out),
-        classes=options.classes,
+        classes_of_data(options.data, options.classes),
         labels=options.labels,
         steps=options.steps,
         minutes=options.minutes,
-        size=parse_size(options.size) if options.size else None,
+        size=size,
         rotate=options.rotate,
         width=options.width,
         seed=options.seed,

@@ -6,8 +6,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from unpaired.data.fingerprint import fingerprint
 from unpaired.errors import UserError
-from unpaired.evaluation.labelled import Labelled, Side, Size, read_labelled
+from unpaired.evaluation.labelled import Labelled, Side, Size, open_pairs, read_labelled
 from unpaired.evaluation.labels import Classes, read_classes
 from unpaired.evaluation.segmentation import segmentation_estimates
 from unpaired.evaluation.segmenter import Progress, Segmenter, TrainedSegmenter, train_segmenter
@@ -17,8 +18,8 @@ from unpaired.evaluation.trained_segmenter import check_free
 def make_segmenter(
     data: str,
     out: Path,
+    classes: Classes,
     *,
-    classes: str | None = None,
     labels: Side | None = None,
     steps: int | None = None,
     minutes: float | None = None,
@@ -32,18 +33,17 @@ def make_segmenter(
     """Read the pairs, train, measure the ceiling, save to `out`.
 
     Args:
-        classes: name or file; None: those of the named set.
         rotate: None: only for worldtiles, whose pictures have no upper side.
         others: as in `read_labelled` and `train_segmenter`.
     Raises: UserError if data, classes, numbers or `out` are wrong; before any training.
     """
     check_free(out)
-    known = classes_of_data(data, classes)
-    train, test = read_labelled(data, known, labels, size)
+    key = fingerprint(open_pairs(data))
+    train, test = read_labelled(data, classes, labels, size)
     segmenter = train_segmenter(
         train.photos,
         train.maps,
-        known,
+        classes,
         steps=steps,
         minutes=minutes,
         seed=seed,
@@ -53,7 +53,7 @@ def make_segmenter(
         device=device,
         on_progress=on_progress,
     )
-    segmenter.card = replace(segmenter.card, ceiling=ceiling(segmenter, test))
+    segmenter.card = replace(segmenter.card, data_key=key, ceiling=ceiling(segmenter, test))
     segmenter.save(out)
     return segmenter
 

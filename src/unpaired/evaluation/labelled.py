@@ -62,7 +62,7 @@ def read_labelled(
     Raises: UserError if there are no pairs, fewer than two of a split, sizes that differ or
         label images with unknown colours.
     """
-    found = open_dataset(data, channels_x=3, channels_y=3, paired=True)
+    found = open_pairs(data)
     side = labels or side_of_labels(found, classes, remedy=f"{FITTING}, or say {WHICH}")
     sides = {"x": (found.train_x, found.test_x), "y": (found.train_y, found.test_y)}
     (train_labels, test_labels), (train, test) = sides[side], sides["y" if side == "x" else "x"]
@@ -82,6 +82,14 @@ def read_labelled(
             np.concatenate([learnt.photos, rest.photos]), np.concatenate([learnt.maps, rest.maps])
         )
     return learnt, _read(test, test_labels, classes, size)
+
+
+def open_pairs(data: str) -> DataSet:
+    """A data set as pairs of colour pictures.
+
+    Raises: UserError as `open_dataset`.
+    """
+    return open_dataset(data, channels_x=3, channels_y=3, paired=True)
 
 
 def parse_size(text: str) -> Size:

@@ -49,6 +49,8 @@ class SegmenterCard:
     """Pictures, steps, seconds, seed, batch, rate, final loss, ..."""
     data: str = ""
     """What it was trained on, in words."""
+    data_key: str = ""
+    """Fingerprint of these pictures; empty if nobody took it."""
     ceiling: dict[str, Any] = field(default_factory=dict)
     """Its scores on the real test pairs: by metric, value, low and high."""
     versions: dict[str, str] = field(default_factory=dict)

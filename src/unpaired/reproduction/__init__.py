@@ -6,14 +6,17 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from unpaired.data.fingerprint import fingerprint
+from unpaired.errors import UserError
 from unpaired.evaluation.ceiling import classes_of_data, make_segmenter
 from unpaired.evaluation.comparison import Entry, write_comparison
-from unpaired.evaluation.instruments import LIMIT, instruments
-from unpaired.evaluation.labelled import side_of_labels
+from unpaired.evaluation.instruments import Instruments, instruments
+from unpaired.evaluation.labelled import open_pairs, side_of_labels
+from unpaired.evaluation.labels import Classes
 from unpaired.evaluation.pages import write_page
-from unpaired.evaluation.segmenter import load_segmenter
+from unpaired.evaluation.segmenter import TrainedSegmenter
 from unpaired.evaluation.table_formats import (
     as_csv,
     as_html,
@@ -25,7 +28,6 @@ from unpaired.evaluation.table_formats import (
 from unpaired.evaluation.tables import Table
 from unpaired.evaluation.valid_json import json_text
 from unpaired.evaluation.views import seen_size
-from unpaired.networks.vgg import Source
 from unpaired.reproduction.contenders import CONTENDERS, TABLES, TO_PHOTO
 from unpaired.reproduction.rows import fcn_table, human_tables
 from unpaired.reproduction.training import Training, complete, judge_missing, plan, train_missing
@@ -46,6 +48,10 @@ class Reproduction:
     """Every figure, with what it was measured, and which runs have no end, and why."""
 
 
+def _usual(data: str | None) -> Instruments:
+    return instruments(data=data)
+
+
 def reproduce(
     tables: Sequence[str],
     configs: Mapping[str, TrainConfig[Any]],
@@ -53,11 +59,7 @@ def reproduce(
     *,
     methods: bool = False,
     seeds: int = 1,
-    classes: str | None = None,
-    segmenter: str | None = None,
-    features: str = "efficientnet",
-    perceptual: Source | Literal["none"] = "none",
-    limit: int = LIMIT,
+    measure: Callable[[str | None], Instruments] = _usual,
     quiet: bool = False,
 ) -> Reproduction:
     """Train what is missing, judge it, write the tables and a page into `out`.
@@ -70,9 +72,8 @@ def reproduce(
         configs: by contender (CONTENDERS), alike in all but what makes them different methods.
         methods: show all of `configs` in every table, not only those that the paper has there.
         seeds: how often each method is trained.
-        classes: of the data's label images; None: those that the named set has.
-        segmenter: who reads photos; None: one is trained on the real training pairs.
-        features, perceptual, limit: as for `instruments`.
+        measure: gives the instruments for a data set, once they are needed. Without a segmenter
+            one is trained on the real training pairs.
     Raises: UserError, Interrupted.
     """
 
@@ -91,21 +92,16 @@ def reproduce(
     trainings: list[Training] = []
     if shown:
         first = next(iter(configs.values()))
-        labels_in_x = _labels_in_x(first, classes)
+        measures = measure(first.data)
+        known = measures.classes or classes_of_data(first.data or "", None)
+        pairs = data_of(first, 3, 3, paired=True)
+        labels_in_x = side_of_labels(pairs, known) == "x"
         trainings = plan(shown, configs, out, seeds, labels_in_x)
         for training in trainings:  # what doesn't fit is said before hours of work
             complete(training)
-        measures = instruments(
-            data=first.data,
-            features=features,
-            perceptual=perceptual,
-            classes=classes,
-            segmenter=segmenter,
-            limit=limit,
-        )
-        if measures.segmenter is None and measures.classes is not None:
-            own = _own_segmenter(out / "segmenter", first, classes, say)
-            measures = replace(measures, segmenter=load_segmenter(str(own), measures.classes))
+        if measures.segmenter is None:
+            own = _own_segmenter(out / "segmenter", first, known, say)
+            measures = replace(measures, classes=known, segmenter=own)
         failed = train_missing(trainings, say, quiet=quiet)
         why: dict[str, list[str]] = {}
         for training in trainings:
@@ -145,25 +141,34 @@ def reproduce(
     return Reproduction(tuple(made), text, page, numbers)
 
 
-def _labels_in_x(config: TrainConfig[Any], classes: str | None) -> bool:
-    """Whether domain X of the configuration holds the label images."""
-    known = classes_of_data(config.data or "", classes)
-    side = side_of_labels(data_of(config, 3, 3, paired=True), known)
-    return side == "x"
-
-
 def _own_segmenter(
-    folder: Path, config: TrainConfig[Any], classes: str | None, say: Callable[[str], None]
-) -> Path:
-    """Train the segmenter on the real training pairs, unless it is there."""
-    if not (folder / "segmenter.json").is_file():
-        say("training the segmenter on the real pairs")
-        make_segmenter(
-            config.data or "",
-            folder,
-            classes=classes,
-            size=seen_size(data_of(config, 3, 3, paired=True), config.images, config.size),
-            rotate=config.images.rotate or None,
-            seed=config.seed,
-        )
-    return folder
+    folder: Path, config: TrainConfig[Any], classes: Classes, say: Callable[[str], None]
+) -> TrainedSegmenter:
+    """The one that was trained on these real training pairs, so and not otherwise; trained now if
+    there is none.
+
+    Raises: UserError if there is another.
+    """
+    if config.data is None:
+        raise UserError("--x and --y are given: train a segmenter first and give it as --segmenter")
+    size = seen_size(data_of(config, 3, 3, paired=True), config.images, config.size)
+    rotate = config.images.rotate or config.data.startswith("worldtiles:")
+    if (folder / "segmenter.json").is_file():
+        found = TrainedSegmenter.load(folder)
+        card = found.card
+        same = {
+            "pictures": card.data_key == fingerprint(open_pairs(config.data)),
+            "classes": card.classes.key == classes.key,
+            "size": card.size == size,
+            "turns": card.rotate == rotate,
+            "seed": card.training.get("seed") == config.seed,
+        }
+        if not all(same.values()):
+            others = " and ".join(name for name, fits in same.items() if not fits)
+            raise UserError(
+                f'"{folder}" holds a segmenter that was trained with other {others}; move it away, '
+                "or give another --out"
+            )
+        return found
+    say("training the segmenter on the real pairs")
+    return make_segmenter(config.data, folder, classes, size=size, rotate=rotate, seed=config.seed)
