@@ -28,7 +28,7 @@ def rewritten(file):
 CHANGES = {
     "added": lambda split: (split / "new.png").write_bytes((split / "00.png").read_bytes()),
     "removed": lambda split: (split / "01.png").unlink(),
-    "renamed": lambda split: (split / "01.png").rename(split / "1.png"),
+    "renamed": lambda split: (split / "01.png").rename(split / "01b.png"),
     "changed": lambda split: rewritten(split / "01.png"),
 }
 
