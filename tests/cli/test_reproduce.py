@@ -249,3 +249,24 @@ def test_a_comparison_draws_the_curves_and_intervals_of_every_method_and_its_own
     assert [v for _, v in worst] == sorted((v for _, v in worst), reverse=True)
     shown = there[there.index("look least like any real picture") :]
     assert all(f'title="{name}"' in shown for name, _ in worst)
+
+
+def test_a_run_given_twice_is_not_two_seeds(data, tmp_path, capsys):
+    command = f"train cyclegan --data {data} --out {tmp_path}/run --steps 1 {SMALL}"
+    assert run(command.split()) == 0
+    capsys.readouterr()
+    assert run(["evaluate", f"{tmp_path}/run", f"{tmp_path}/./run/"]) == 2
+    assert "given twice" in capsys.readouterr().err
+
+
+def test_outputs_that_would_overwrite_each_other_are_refused(tmp_path, capsys):
+    words = f"evaluate {tmp_path} --json {tmp_path}/a --per-image {tmp_path}/./a"
+    assert run(words.split()) == 2
+    assert "--json and --per-image are both" in capsys.readouterr().err
+
+
+def test_an_out_that_is_a_file_is_refused_before_any_training(data, tmp_path, capsys):
+    (tmp_path / "out").write_text("mine")
+    assert run(words(data, tmp_path / "out", more="--methods cyclegan")) == 2
+    assert "can't be a folder" in capsys.readouterr().err
+    assert (tmp_path / "out").read_text() == "mine"

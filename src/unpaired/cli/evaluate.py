@@ -10,7 +10,7 @@ import tyro
 from tyro.conf import Positional
 
 from unpaired.cli.measuring import MeasuringOptions
-from unpaired.cli.outputs import check_writable
+from unpaired.cli.outputs import check_apart, check_writable
 from unpaired.errors import UserError
 from unpaired.evaluation.valid_json import json_text
 from unpaired.options import parse
@@ -44,6 +44,11 @@ class EvaluateOptions:
         check_writable(self.per_image, "--per-image")
         if len(self.runs) > 1:
             check_writable(self.out, "--out")
+        check_apart(
+            json=self.json,
+            per_image=self.per_image,
+            out=self.out if len(self.runs) > 1 else None,
+        )
 
 
 def run(arguments: list[str]) -> int:
@@ -58,6 +63,10 @@ def run(arguments: list[str]) -> int:
     from unpaired.training.config import read_yaml
 
     folders = [Path(run) for run in options.runs]
+    places = [folder.resolve() for folder in folders]
+    for folder, place in zip(folders, places):
+        if places.count(place) > 1:
+            raise UserError(f'"{folder}" is given twice; give every run once')
     data = {read_yaml(folder / "config.yaml").data for folder in folders}
     measures = options.measuring.instruments(next(iter(data)))
     numbers: dict[str, Any] = {}

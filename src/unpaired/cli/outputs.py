@@ -36,6 +36,18 @@ def check_writable(file: str | None, option: str = "--json") -> None:
         raise UserError(f'{option} "{file}" may not be written; give another file')
 
 
+def check_apart(**files: str | None) -> None:
+    """Refuse two outputs that would overwrite each other; by the options' names."""
+    seen: dict[Path, str] = {}
+    for name, file in files.items():
+        if file is None:
+            continue
+        option = f"--{name.replace('_', '-')}"
+        other = seen.setdefault(Path(file).resolve(), option)
+        if other != option:
+            raise UserError(f'{other} and {option} are both "{file}"; give two files')
+
+
 def tell(summary: Summary, done: str, out: str, file: str | None, **facts: str) -> int:
     """Say what became of the pictures (`done`: translated), on paper too; returns the exit code."""
     for path, reason in summary.failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -76,6 +77,10 @@ def reproduce(
             one is trained on the real training pairs.
     Raises: UserError, Interrupted.
     """
+
+    there = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise UserError(f'--out "{out}" can\'t be a folder to write to; give another')
 
     def say(text: str) -> None:
         if not quiet:
