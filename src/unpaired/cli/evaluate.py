@@ -56,7 +56,7 @@ def run(arguments: list[str]) -> int:
     options = parse(EvaluateOptions, arguments, "unpaired evaluate")
     if not options.runs:
         raise UserError("no run to evaluate; give the folder of one, or of several to compare")
-    from unpaired.evaluation.comparison import compared, grouped, write_comparison
+    from unpaired.evaluation.comparison import check_same_data, compared, grouped, write_comparison
     from unpaired.evaluation.pages import plain_tables
     from unpaired.evaluation.per_image import write_csv
     from unpaired.evaluation.report import net_names, write_report
@@ -67,6 +67,7 @@ def run(arguments: list[str]) -> int:
     for folder, place in zip(folders, places):
         if places.count(place) > 1:
             raise UserError(f'"{folder}" is given twice; give every run once')
+    check_same_data(folders)
     data = {read_yaml(folder / "config.yaml").data for folder in folders}
     measures = options.measuring.instruments(next(iter(data)))
     numbers: dict[str, Any] = {}

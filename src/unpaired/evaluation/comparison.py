@@ -87,6 +87,27 @@ def _apart(a: TrainConfig[Any], b: TrainConfig[Any]) -> set[str]:
     return {name for name in found if a.swap == b.swap or not name.startswith("images.")}
 
 
+def check_same_data(runs: Sequence[Path]) -> None:
+    """Refuse runs on several data sets: their figures don't compare, even if file names agree.
+
+    Raises: UserError that names the first two that differ.
+    """
+    first = read_yaml(runs[0] / "config.yaml")
+    for run in runs[1:]:
+        config = read_yaml(run / "config.yaml")
+        if _pictures(config) != _pictures(first):
+            raise UserError(
+                f'"{run}" was trained on other pictures than "{runs[0]}"; compare runs on one data '
+                "set"
+            )
+
+
+def _pictures(config: TrainConfig[Any]) -> set[str]:
+    """Where a run's pictures are, whichever domain is X."""
+    places = (config.data, config.x, config.y)
+    return {str(Path(p).resolve()) if Path(p).exists() else p for p in places if p is not None}
+
+
 def _label(config: TrainConfig[Any]) -> str:
     title = METHODS[config.method].title
     return f"{title}, {config.preset.replace('+', ' + ')}" if config.preset else title
