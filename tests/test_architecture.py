@@ -20,6 +20,7 @@ FLOORS = [
     "training",
     "translation",
     "evaluation",
+    "study",
     "demo",
     "reproduction",
     "doctor",

@@ -1,0 +1,1 @@
+"""The human study: can people tell a generated picture from a real one?"""
