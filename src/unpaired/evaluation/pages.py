@@ -33,10 +33,11 @@ GROUPS = {
 """Tables of the page, by the question that their metrics answer."""
 
 
-def template(name: str) -> jinja2.Template:
-    """A page's template; whatever is put into it is escaped."""
+def template(name: str, package: str = "unpaired.evaluation") -> jinja2.Template:
+    """A page's template, of a package that may build on those here; what is put in is escaped."""
+    packages = dict.fromkeys((package, "unpaired.evaluation"))
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("unpaired.evaluation"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(one) for one in packages]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
