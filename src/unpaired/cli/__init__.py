@@ -21,6 +21,7 @@ Image translation without paired examples.
   evaluate    score a run on its test pictures: numbers, and report.html
   segmenter   train the network that reads generated photos for the FCN score
   reproduce   the paper's tables: train what is missing, print our figures beside theirs
+  study       can people tell generated pictures from real ones?
   data        list the named data sets; check a data set before training
   doctor      this machine: versions, devices, precision, memory, optional parts
 
@@ -35,6 +36,7 @@ VERBS = {
     "evaluate": "unpaired.cli.evaluate",
     "segmenter": "unpaired.cli.segmenter",
     "reproduce": "unpaired.cli.reproduce",
+    "study": "unpaired.cli.study",
     "data": "unpaired.cli.data",
     "doctor": "unpaired.cli.doctor",
 }
