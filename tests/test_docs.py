@@ -27,6 +27,11 @@ CALLED = [  # what each verb calls once its options are understood
     "unpaired.evaluation.instruments.load_segmenter",
     "unpaired.evaluation.ceiling.make_segmenter",
     "unpaired.reproduction.reproduce",
+    "unpaired.study.sources.open_sides",
+    "unpaired.study.server.make_app",
+    "unpaired.study.report.write_results",
+    "unpaired.study.simulation.truth_from",
+    "unpaired.study.power.power",
 ]
 
 

@@ -35,7 +35,7 @@ def human_tables() -> list[Table]:
         )
         notes = (
             f"Published [in brackets]: {paper.about}; plus-minus {spread}.",
-            "Our cells stay empty: they need people, whom this command can't ask.",
+            "Our cells stay empty: they need people. To ask some: unpaired study create.",
         )
         tables.append(Table(number, paper.title, rows, paper.columns, "fooled", {}, notes))
     return tables
