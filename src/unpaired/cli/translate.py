@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -34,6 +35,9 @@ class TranslateOptions:
     """latest, best, or a step number."""
     format: Literal["png", "tif", "jpg", "webp", "bmp"] | None = None
     """Default: png, or tif where png can't hold the result."""
+    tiles: Literal["auto", "exact", "fast", "off"] = "auto"
+    """Large pictures in pieces: exact (the whole picture's numbers) or fast (nearly those); auto is
+    exact beyond 4 million pixels."""
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     json: str | None = None
@@ -67,5 +71,9 @@ def run(arguments: list[str]) -> int:
         batch=options.batch,
         overwrite=options.overwrite,
         format=options.format,
+        tiles=options.tiles,
+        on_error=lambda grey: print(
+            f"normed by a sample: about {grey:.2f} grey levels from exact", file=sys.stderr
+        ),
     )
     return tell(summary, "translated", options.out, options.json)

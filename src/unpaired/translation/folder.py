@@ -21,6 +21,7 @@ from unpaired.translation.output import (
     encode,
     write_whole,
 )
+from unpaired.translation.tiling.tiler import Tiler, Tiles
 from unpaired.translation.translator import Translator
 
 Convert = Callable[[Sequence[Picture]], list[Picture]]
@@ -61,7 +62,9 @@ def translate_files(
     batch: int = 1,
     overwrite: bool = False,
     format: Format | None = None,
+    tiles: Tiles = "auto",
     on_done: Callable[[int, int], None] | None = None,
+    on_error: Callable[[float], None] | None = None,
 ) -> Summary:
     """Translate images and folders of images into the folder `out`.
 
@@ -74,21 +77,24 @@ def translate_files(
         batch: images of one size to send through the network together.
         overwrite: translate again what stands in `out` already; inputs are never overwritten.
         format: of the outputs; None: PNG, or TIFF for what PNG can't hold.
+        tiles: how large images are translated; see `Tiler`. Very large ones become tiled TIFFs.
         on_done: called with (inputs read, inputs in all).
+        on_error: called with the estimated error of each image that is tiled fast.
     Raises: UserError for a missing input, no images, an `out` that is an input folder or can't be
         written, a full disk, or a direction the run lacks.
     """
     if batch < 1:
         raise UserError(f"--batch is {batch}; give 1 or more")
-    way = translator.direction(direction)
+    tiler = Tiler(translator, direction, tiles, on_error=on_error)
     return convert_files(
-        lambda pictures: translator.pictures(pictures, way),
+        tiler.pictures,
         inputs,
         out,
         batch=batch,
         overwrite=overwrite,
         format=format,
         on_done=on_done,
+        stream=tiler,
     )
 
 
@@ -102,12 +108,14 @@ def convert_files(
     format: Format | None = None,
     protected: Sequence[Path] = (),
     on_done: Callable[[int, int], None] | None = None,
+    stream: Tiler | None = None,
 ) -> Summary:
     """`translate_files` for anything that makes one picture of each: the same rules for files.
 
     Args:
         convert: pictures of one size -> as many; UserError if they can't be converted.
         protected: files that are read besides the inputs, and must not be written either.
+        stream: converts files that are too large to be held.
     Raises: as `translate_files`.
     """
     check_format(format)
@@ -118,7 +126,11 @@ def convert_files(
     run.make_folder(out)
     waiting: dict[tuple[int, ...], list[tuple[Job, Picture]]] = {}
     for number, job in enumerate(jobs, 1):
-        picture = run.read(job, overwrite)
+        picture = None
+        if stream and stream.streams(job.source):
+            run.stream(stream, job, overwrite)
+        else:
+            picture = run.read(job, overwrite)
         if picture is not None:
             waiting.setdefault(picture.pixels.shape, []).append((job, picture))
             fullest = max(waiting, key=lambda shape: len(waiting[shape]))
@@ -187,9 +199,7 @@ class _Run:
     def read(self, job: Job, overwrite: bool) -> Picture | None:
         """The input's picture; None if there is nothing (more) to do for it."""
         try:
-            places = [job.output(f) for f in ((self.format,) if self.format else FORMATS)]
-            done = [p for p in places if os.path.lexists(p) and not self._is_input(p)]
-            if not done or overwrite:
+            if overwrite or not self._done(job):
                 return read_picture(job.source)
             self.summary.skipped += 1
         except UnreadableImage as error:
@@ -197,6 +207,33 @@ class _Run:
         except OSError as error:
             self._fail(job, _reason(error))
         return None
+
+    def stream(self, tiler: Tiler, job: Job, overwrite: bool) -> None:
+        """Translate a file that is never held as a whole, to a TIFF."""
+        if self._done(job) and not overwrite:
+            self.summary.skipped += 1
+            return
+        place = job.output("tif")
+        try:
+            if self.format not in (None, "tif"):
+                raise UserError(f"too large for {self.format}; give --format tif")
+            if self._is_input(place):
+                raise UserError(f'would overwrite the input "{place}"; choose another --out')
+            self.make_folder(place.parent)
+            tiler.stream(job.source, place)
+        except UnreadableImage as error:
+            self._fail(job, error.reason)
+        except UserError as error:
+            self._fail(job, str(error))
+        except OSError as error:
+            self._not_written(job, place, error)
+        else:
+            self.summary.translated += 1
+
+    def _done(self, job: Job) -> bool:
+        """Whether its translation stands in `out`."""
+        places = [job.output(f) for f in ((self.format,) if self.format else FORMATS)]
+        return any(os.path.lexists(p) and not self._is_input(p) for p in places)
 
     def convert_and_write(self, group: list[tuple[Job, Picture]]) -> None:
         """Convert pictures of one size together and write them."""
@@ -227,14 +264,18 @@ class _Run:
         except Unwritable as error:
             self._fail(job, str(error))
         except OSError as error:
-            if error.errno in HOPELESS:
-                raise UserError(
-                    f'cannot write "{place}": {_reason(error)}; make room or mend the folder and '
-                    f"run it again: the {self.summary.translated} images written so far are whole"
-                ) from None
-            self._fail(job, f'cannot write "{place}": {_reason(error)}')
+            self._not_written(job, place, error)
         else:
             self.summary.translated += 1
+
+    def _not_written(self, job: Job, place: Path, error: OSError) -> None:
+        """Go on with the next input, if it may fare better. Raises: UserError."""
+        if error.errno in HOPELESS:
+            raise UserError(
+                f'cannot write "{place}": {_reason(error)}; make room or mend the folder and '
+                f"run it again: the {self.summary.translated} images written so far are whole"
+            ) from None
+        self._fail(job, f'cannot write "{place}": {_reason(error)}')
 
     def make_folder(self, folder: Path) -> None:
         """Make an output folder; for `out` itself, UserError if that fails."""

@@ -1,0 +1,189 @@
+"""Pictures that are read a few rows at a time."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import tifffile
+import torch
+from torch import Tensor
+
+from unpaired.data.decode import (
+    Picture,
+    Pixels,
+    UnreadableImage,
+    read_picture,
+    to_unit,
+    with_channels,
+)
+
+HELD = 256 * 2**20
+"""Bytes of decoded TIFF segments that are held, so that neighbouring strips don't decode twice."""
+
+
+class Source(Protocol):
+    """A picture of which rows can be had, as often as wanted."""
+
+    height: int
+    width: int
+
+    def rows(self, top: int, bottom: int) -> Picture:
+        """(bottom - top, W, C) and its alpha."""
+
+
+class Held:
+    """A picture in memory, or mapped into it."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture = picture
+        self.height, self.width = picture.pixels.shape[:2]
+
+    def rows(self, top: int, bottom: int) -> Picture:
+        alpha = self.picture.alpha
+        return Picture(
+            self.picture.pixels[top:bottom], None if alpha is None else alpha[top:bottom]
+        )
+
+
+class TiledTIFF:
+    """A TIFF (or BigTIFF) of tiles or strips: the first page, decoded segment by segment."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises: ValueError if its pixels need more than decoding: see `plain`."""
+        self.path = path
+        self.file = tifffile.TiffFile(path)
+        page = self.file.pages[0]
+        if not isinstance(page, tifffile.TiffPage) or not plain(page):
+            raise ValueError("not a plain TIFF")
+        self.page = page
+        self.height, self.width = page.imagelength, page.imagewidth
+        self.depth = page.tilelength if page.is_tiled else page.rowsperstrip
+        self.across = -(-self.width // page.tilewidth) if page.is_tiled else 1
+        self.alpha = page.samplesperpixel in (2, 4) and bool({int(e) for e in page.extrasamples})
+        self.bands: OrderedDict[int, Pixels] = OrderedDict()
+        band = self.depth * self.width * page.samplesperpixel * np.dtype(page.dtype).itemsize
+        self.most = max(2, HELD // band)
+
+    def rows(self, top: int, bottom: int) -> Picture:
+        """Raises: UnreadableImage if a segment can't be decoded."""
+        bands = range(top // self.depth, -(-bottom // self.depth))
+        values = np.concatenate([self._band(i) for i in bands])
+        values = values[top - bands[0] * self.depth :][: bottom - top]
+        if self.alpha:
+            return Picture(values[:, :, :-1], values[:, :, -1])
+        return Picture(values)
+
+    def _band(self, number: int) -> Pixels:
+        """(depth, W, C): a row of tiles, or a strip; fewer rows at the lower edge."""
+        if number in self.bands:
+            self.bands.move_to_end(number)
+            return self.bands[number]
+        page = self.page
+        height = min(self.depth, self.height - number * self.depth)
+        band = np.zeros((height, self.width, page.samplesperpixel), page.dtype)
+        places = range(number * self.across, (number + 1) * self.across)
+        offsets = [page.dataoffsets[i] for i in places]
+        counts = [page.databytecounts[i] for i in places]
+        try:
+            for data, index in self.file.filehandle.read_segments(
+                offsets, counts, indices=list(places)
+            ):
+                tile, (_, _, y, x, _), _ = page.decode(data, index, jpegtables=page.jpegtables)
+                if tile is not None:
+                    tile = tile[0, : self.height - y, : self.width - x]
+                    band[y - number * self.depth :][: tile.shape[0], x : x + tile.shape[1]] = tile
+        except Exception as error:  # decoders of hostile files raise nearly anything
+            reason = f"rows from {number * self.depth} on can't be read ({type(error).__name__})"
+            raise UnreadableImage(self.path, reason) from None
+        while len(self.bands) >= self.most:
+            self.bands.popitem(last=False)
+        self.bands[number] = band
+        return band
+
+
+def plain(page: tifffile.TiffPage) -> bool:
+    """Whether segments decode to the pixels: upright grey or colour, 8 or 16 bits, interleaved."""
+    tag = page.tags.get("Orientation")
+    return (
+        page.dtype in (np.uint8, np.uint16)
+        and page.photometric in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
+        and page.planarconfig == tifffile.PLANARCONFIG.CONTIG
+        and page.imagedepth == 1
+        and (tag is None or int(tag.value) == 1)
+    )
+
+
+def open_source(path: Path) -> Source:
+    """A picture file: a plain TIFF is read piece by piece; any other is decoded once, and what was
+    decoded lies in an unnamed file from then on.
+
+    Raises: UnreadableImage.
+    """
+    if path.suffix.lower() in (".tif", ".tiff", ".svs", ".btf"):
+        try:
+            return TiledTIFF(path)
+        except (ValueError, tifffile.TiffFileError):
+            pass
+    return Held(_spilled(read_picture(path)))
+
+
+def unnamed(shape: tuple[int, ...], dtype: Any) -> Pixels:
+    """An array in a file without a name, which vanishes with it."""
+    with tempfile.TemporaryFile() as file:  # the mapping keeps it
+        return np.memmap(file, dtype, "w+", 0, shape)
+
+
+def _spilled(picture: Picture) -> Picture:
+    if picture.pixels.nbytes < HELD:
+        return picture
+    mapped = unnamed(picture.pixels.shape, picture.pixels.dtype)
+    mapped[:] = picture.pixels
+    return Picture(mapped, picture.alpha)
+
+
+class Image:
+    """A source as the first field of a network: in [-1, 1], padded by reflection at its right and
+    lower edge to what the network needs."""
+
+    work = 0.0
+    parents = ()
+
+    def __init__(
+        self,
+        source: Source,
+        channels: int,
+        pad: tuple[int, int],
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        """Args: pad: rows and columns to add."""
+        self.source, self.channels = source, channels
+        self.height, self.width = source.height + pad[0], source.width + pad[1]
+        self.dtype, self.device = dtype, device
+
+    def rows(self, top: int, bottom: int) -> Tensor:
+        """(1, C, bottom - top, W)."""
+        places = mirrored(np.arange(top, bottom), self.source.height)
+        first = int(places.min())
+        picture = self.source.rows(first, int(places.max()) + 1)
+        unit = to_unit(with_channels(picture.on_white(), self.channels))
+        columns = mirrored(np.arange(self.width), self.source.width)
+        if bottom > self.source.height:
+            unit = unit[places - first]
+        if self.width > self.source.width:
+            unit = unit[:, columns]
+        held = torch.from_numpy(np.ascontiguousarray(unit)).permute(2, 0, 1)[None]
+        return held.to(self.device, self.dtype)
+
+
+def mirrored(places: np.ndarray, size: int) -> np.ndarray:
+    """Places beyond the edges brought back, as `np.pad(mode="reflect")` does, however far out."""
+    if size == 1:
+        return np.zeros_like(places)
+    turn = 2 * (size - 1)
+    places = places % turn
+    return np.minimum(places, turn - places)
