@@ -13,7 +13,7 @@ from unpaired.networks import (
     build_discriminator,
     build_generator,
 )
-from unpaired.networks.blocks import InstanceNorm
+from unpaired.networks.blocks import InstanceNorm, moments
 from unpaired.networks.init import initialise
 from unpaired.networks.patchgan import PatchGAN
 from unpaired.networks.resnet import ResNetGenerator
@@ -42,6 +42,30 @@ def test_instance_norm_of_a_large_channels_last_image_is_exact():
         out.double(), nn.functional.instance_norm(x.double()), rtol=0, atol=2e-6
     )
     assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_moments_are_exact_for_any_layout_and_offset(layout, offset, monkeypatch):
+    monkeypatch.setattr("unpaired.networks.blocks.PIECE", 700)
+    x = (torch.randn(2, 5, 40, 33) * torch.arange(1, 6)[:, None, None] + offset).to(
+        memory_format=layout
+    )
+    mean, variance = moments(x)
+    exact = x.double()
+    assert torch.allclose(mean, exact.mean((0, 2, 3)), rtol=1e-6)
+    assert torch.allclose(variance, exact.var((0, 2, 3), correction=0), rtol=1e-5)
+    assert (moments(torch.full((1, 3, 8, 8), 7.0))[1] == 0).all()
+
+
+def test_without_gradients_a_large_image_is_normed_as_with_them():
+    x = torch.randn(2, 4, 300, 260).to(memory_format=torch.channels_last) * 3 + 5
+    for affine in (False, True):
+        norm = InstanceNorm(4, affine)
+        with torch.no_grad():
+            made = norm(x)
+        assert torch.allclose(made, norm(x), atol=1e-5)
+        assert made.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_instance_norm_keeps_half_precision_and_layout_inside_autocast():

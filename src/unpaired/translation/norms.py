@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
-import torch
 import torch.nn.functional as fn
 from torch import Tensor, nn
 
-from unpaired.networks.blocks import InstanceNorm
+from unpaired.networks.blocks import InstanceNorm, moments
 
 Statistics = tuple[Tensor, Tensor]
 """Mean and (biased) variance by channel, each (C,) float32."""
@@ -45,5 +44,5 @@ def normed_by(network: nn.Module, rule: Rule) -> Iterator[None]:
 
 def pooled(x: Tensor) -> Statistics:
     """(N, C, H, W) -> statistics over all images and pixels together."""
-    variance, mean = torch.var_mean(x.float(), dim=(0, 2, 3), correction=0)
-    return mean, variance
+    mean, variance = moments(x)
+    return mean.float(), variance.float()

@@ -17,7 +17,7 @@ import torch.nn.functional as fn
 from torch import Tensor, nn
 
 from unpaired.errors import UserError
-from unpaired.networks.blocks import InstanceNorm, ReflectionPad, ResnetBlock
+from unpaired.networks.blocks import InstanceNorm, ReflectionPad, ResnetBlock, moments
 from unpaired.networks.resnet import ResNetGenerator
 from unpaired.networks.unet import UNetGenerator, UNetLevel
 from unpaired.translation.norms import Statistics
@@ -120,11 +120,11 @@ class Gathered:
     def add(self, rows: Tensor) -> None:
         """(1, C, h, W)."""
         count = rows.shape[2] * rows.shape[3]
-        variance, mean = torch.var_mean(rows.float(), dim=(0, 2, 3), correction=0)
-        off = mean.double().cpu() - self.mean
+        mean, variance = (moment.cpu() for moment in moments(rows))
+        off = mean - self.mean
         total = self.count + count
         self.mean += off * (count / total)
-        self.squares += variance.double().cpu() * count
+        self.squares += variance * count
         self.squares += off**2 * (self.count * count / total)
         self.count = total
 
@@ -187,7 +187,7 @@ RULES: dict[type[nn.Module], Rule] = {
     nn.Conv2d: lambda run, m, x: Convolved(x, m, run.dtype),
     nn.ConvTranspose2d: lambda run, m, x: Transposed(x, m, run.dtype),
     nn.Upsample: lambda _run, _m, x: Doubled(x),
-    nn.ReLU: _pointwise(lambda _: fn.relu),
+    nn.ReLU: lambda _, _m, x: Pointwise(x, fn.relu_ if isinstance(x, Pointwise) else fn.relu),
     nn.LeakyReLU: _pointwise(lambda m: lambda rows: fn.leaky_relu(rows, m.negative_slope)),
     nn.Tanh: _pointwise(lambda _: torch.tanh),
     nn.Dropout: lambda _run, _m, x: x,
