@@ -45,8 +45,6 @@ VERBS = {
 
 def main() -> None:
     """The entry point of the command `unpaired`."""
-    # large pages for torch's tensors, where the system allows them: set before torch is imported
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     sys.exit(run(sys.argv[1:]))
 
 

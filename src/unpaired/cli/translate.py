@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -64,6 +65,8 @@ FILMS = (".mp4", ".mov", ".mkv", ".webm")
 def run(arguments: list[str]) -> int:
     """`unpaired translate RUN PICTURES... --out DIR`."""
     options = parse(TranslateOptions, arguments, "unpaired translate")
+    # large memory pages for torch's tensors, where the system allows them; read at its import
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     from unpaired.translation.folder import translate_files
     from unpaired.translation.translator import Translator
 
