@@ -75,6 +75,16 @@ def test_fast_tiles_have_no_seams(name, monkeypatch):
     assert np.abs(made.astype(int) - translate(pixels)).max() <= 1
 
 
+def test_fast_tiles_in_bfloat16_differ_by_rounding_alone(monkeypatch):
+    monkeypatch.setattr("unpaired.translation.tiling.fast.CORE", 64)
+    pixels = photo(256, 200)
+    made, exact = (
+        joined(fast(translator("resnet", precision), Held(Picture(pixels)))).astype(int)
+        for precision in ("bf16", "fp32")
+    )
+    assert np.abs(made - exact).mean() < 6  # an untrained network's noise; fp32 sees other rounding
+
+
 def test_the_error_that_fast_tells_is_about_the_error(monkeypatch):
     monkeypatch.setattr("unpaired.translation.tiling.fast.SIDE", 48)
     translate, told = translator("resnet"), []

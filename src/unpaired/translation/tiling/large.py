@@ -121,9 +121,21 @@ def fast(
     """
     ready = prepare(translator, source, direction)
     multiple = translator.method.multiple
-    with autocast(translator.device, translator.dtype):
-        sampled = sample(ready.network, ready.image, multiple)
-        if on_error:
-            on_error(sampled.error * 127.5)
-        found = tiles_of(ready.network, ready.image, sampled.statistics, multiple)
-        yield from ready.pieces(found)
+    network = _Autocast(ready.network, translator.device, translator.dtype)
+    sampled = sample(network, ready.image, multiple)
+    if on_error:
+        on_error(sampled.error * 127.5)
+    yield from ready.pieces(tiles_of(network, ready.image, sampled.statistics, multiple))
+
+
+class _Autocast(nn.Module):
+    """A network in its precision: a context around a generator ends at its first `yield`."""
+
+    def __init__(self, network: nn.Module, device: torch.device, dtype: torch.dtype | None) -> None:
+        super().__init__()
+        self.network, self.device, self.dtype = network, device, dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        with autocast(self.device, self.dtype):
+            made: Tensor = self.network(x)
+        return made
