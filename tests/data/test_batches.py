@@ -1,18 +1,22 @@
 """Batches are a pure function of (seed, step, rank), whatever else happens."""
 
+import hashlib
 import pickle
+import threading
+import time
 from itertools import islice
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.runs import write_dataset, write_pictures
-from unpaired.data.batches import Batches, _Steps
+from unpaired.data.batches import AHEAD, Batches, _Steps
 from unpaired.data.decode import UnreadableImage
-from unpaired.data.domains import Domain, open_dataset
+from unpaired.data.domains import Domain, file_domain, open_dataset
 from unpaired.data.images import ImageConfig, prepare, prepare_fixed, resized
 from unpaired.data.order import chance, picture_at
 from unpaired.errors import UserError
@@ -83,6 +87,44 @@ def test_workers_take_nothing_from_the_global_generator(data):
     before = torch.get_rng_state()
     take(make(data, workers=1), 0, 2)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def noise_domain(folder, count: int, channels: int, dtype: str) -> Domain:
+    """TIFFs of noise: read alike everywhere."""
+    folder.mkdir()
+    rng, files = np.random.default_rng(channels), []
+    for i in range(count):
+        shape = (40 + i, 50 - i, channels)
+        pixels = rng.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+        files.append(folder / f"{i}.tif")
+        photometric = "rgb" if channels == 3 else "minisblack"
+        tifffile.imwrite(files[-1], pixels.squeeze(), photometric=photometric)
+    return file_domain(files, folder, channels, dtype)
+
+
+@pytest.mark.parametrize(
+    ("images", "digest"),
+    [
+        (ImageConfig(), "9040a16e314782ac"),
+        (ImageConfig(mode="crop", rotate=True), "d131773a5178f410"),
+        (
+            ImageConfig(mode="scale-width", load=36, flip=False, interpolation_y="nearest"),
+            "b17429bb7a8458a4",
+        ),
+    ],
+)
+@pytest.mark.parametrize("cache", [0.0, 0.25])
+def test_the_bytes_of_batches_are_those_of_the_first_version(images, digest, cache, tmp_path):
+    """Or runs would not continue as they began."""
+    x = noise_domain(tmp_path / "x", 5, 3, "uint8")
+    y = noise_domain(tmp_path / "y", 4, 1, "uint16")
+    batches = Batches(x, y, images, size=32, batch=2, seed=7, cache_share=cache)
+    made = hashlib.sha256()
+    for step in range(8):
+        batch = batches.at(step)
+        assert batch["x"].is_contiguous()
+        made.update(batch["x"].numpy().tobytes() + batch["y"].numpy().tobytes())
+    assert made.hexdigest()[:16] == digest
 
 
 def test_seeds_differ(data):
@@ -236,3 +278,90 @@ def test_what_workers_need_can_be_sent_to_them(data):
     assert skipped == []
     named = open_dataset("worldtiles:map-aerial").train_x.subset([3, 1])
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(named)).read(1), named.read(1))
+
+
+def counting(reads: list[int], count: int = 40) -> Domain:
+    def read(index, at_least=None):
+        reads.append(index)
+        if index == 3:
+            raise UnreadableImage("3.png", "gone")
+        return np.full((16, 16, 3), index, np.uint8)
+
+    return Domain(tuple(f"{i}.png" for i in range(count)), read, 3, "uint8")
+
+
+def batches_of(domain: Domain, **options) -> Batches:
+    return Batches(domain, domain, ImageConfig(mode="none"), size=16, batch=1, seed=0, **options)
+
+
+def until(true) -> bool:
+    end = time.monotonic() + 20
+    while not true() and time.monotonic() < end:
+        time.sleep(0.005)
+    return true()
+
+
+def test_a_few_batches_are_made_ahead_and_no_more():
+    reads: list[int] = []
+    batches = batches_of(counting(reads), cache_share=0.0, on_skip=lambda *_: None)
+    stream = batches.from_step(0)
+    next(stream)
+    assert until(lambda: len(set(reads)) > 2), "nothing is read ahead"
+    time.sleep(0.1)
+    assert len(reads) <= 2 * 2 * (AHEAD + 1)
+    stream.close()
+
+
+def test_the_thread_that_reads_ahead_ends_with_the_generator_whose_caller_hears_what_it_skipped():
+    where: list[threading.Thread] = []
+    domain = counting([])
+    batches = batches_of(domain, on_skip=lambda *_: where.append(threading.current_thread()))
+    before = set(threading.enumerate())
+    stream = batches.from_step(0)
+    ahead = list(islice(stream, 40))
+    assert set(where) == {threading.current_thread()}
+    assert len(where) == 2  # once in each domain
+    assert len(set(threading.enumerate()) - before) == 1
+    stream.close()
+    assert set(threading.enumerate()) == before
+    alone = batches_of(domain, on_skip=lambda *_: None)
+    assert same(ahead, [alone.at(step) for step in range(40)])
+
+
+def test_an_error_ahead_comes_after_the_batches_before_it():
+    def read(index, at_least=None):
+        if len(done) == 3:
+            raise KeyError("a defect")
+        done.append(index)
+        return np.zeros((16, 16, 3), np.uint8)
+
+    done: list[int] = []
+    batches = batches_of(Domain(("a", "b", "c"), read, 3, "uint8"), cache_share=0.0)
+    stream = batches.from_step(0)
+    assert next(stream)["x"].shape == (1, 3, 16, 16)
+    with pytest.raises(KeyError, match="a defect"):
+        next(stream)
+    assert next(stream, None) is None
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_what_is_kept_stays_within_the_budget_and_is_really_kept(workers, monkeypatch):
+    """All workers and both domains together: two of five pictures of 5 KB fit."""
+    monkeypatch.setattr("unpaired.data.batches.free_memory", lambda: 40 * (1 << 10) * 3)
+    shape, reads = (40, 40, 3), []
+
+    def read(index, at_least=None):
+        reads.append(index)
+        return np.broadcast_to(np.uint8(index), shape)
+
+    domain = Domain(tuple("abcde"), read, 3, "uint8")
+    options = {"size": 32, "batch": 5, "seed": 0, "workers": workers, "cache_share": 1 / 3}
+    batches = Batches(domain, domain, ImageConfig(mode="crop"), **options)
+    for step in range(3):
+        batches.at(step)
+    kept = [p for s in batches.sources for one in s.cache.values() for p in one.values()]
+    budget = 40 * (1 << 10) / max(1, workers)
+    assert sum(p.nbytes for p in kept) <= budget
+    assert len(kept) == budget // (2 * 4096 + 512)
+    assert all(p.base is None or p.base.flags.owndata for p in kept)
+    assert len(reads) == 30 - 2 * len(kept)

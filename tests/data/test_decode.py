@@ -1,8 +1,9 @@
 """The decode policy of docs/data.md, case by case."""
 
 import struct
+import subprocess
+import sys
 import tempfile
-import warnings
 import zlib
 from pathlib import Path
 
@@ -355,11 +356,42 @@ def test_headers_are_probed_without_decoding(tmp_path, monkeypatch):
         probe(tmp_path / "b.tif")
 
 
-def test_decoding_in_many_threads_leaves_the_warning_filters_alone(tmp_path):
-    before = list(warnings.filters)
-    inner, outer = module._QUIET, module._QUIET
-    with inner:
-        with outer:
-            pass
-        assert warnings.filters[0][0] == "ignore"
-    assert list(warnings.filters) == before
+ODD = """
+import sys, warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from PIL import Image
+if sys.argv[2] == "ours":
+    from unpaired.data.decode import read_picture as read
+else:
+    read = lambda path: Image.open(path)._getexif()
+before = list(warnings.filters)
+with ThreadPoolExecutor(4) as pool:
+    list(pool.map(read, [Path(sys.argv[1])] * 20))
+assert warnings.filters == before
+warnings.warn("the others still warn")
+"""
+
+
+def test_oddities_of_readable_files_go_unsaid_and_other_warnings_do_not(tmp_path):
+    exif = Image.Exif()
+    exif[271] = "a maker" * 9
+    Image.fromarray(RGB).save(tmp_path / "a.jpg", exif=exif.tobytes()[:-20], quality=95)
+    said = {}
+    for reader in ("ours", "Pillow's"):
+        program = [sys.executable, "-c", ODD]
+        done = subprocess.run(
+            [*program, tmp_path / "a.jpg", reader], capture_output=True, text=True, check=True
+        )
+        said[reader] = done.stderr
+    assert "Truncated" in said["Pillow's"]
+    assert "Truncated" not in said["ours"]
+    assert all("the others still warn" in stderr for stderr in said.values())
+
+
+def test_a_picture_in_memory_is_turned_but_not_changed():
+    image = Image.fromarray(RGB)
+    image.getexif()[274] = 6
+    assert np.array_equal(module.picture_of(image).pixels, np.rot90(RGB, -1))
+    assert image.getexif()[274] == 6
+    assert np.array_equal(np.asarray(image), RGB)

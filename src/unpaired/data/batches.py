@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import signal
+import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from unpaired.data.decode import Pixels, UnreadableImage, to_unit
-from unpaired.data.domains import Domain, printable
-from unpaired.data.images import (
-    DomainName,
-    ImageConfig,
-    middle,
-    need_one_geometry,
-    prepare,
-    resize,
-    resized,
-    without_jitter,
-)
-from unpaired.data.order import chance, picture_at
+from unpaired.data.decode import Pixels, to_unit
+from unpaired.data.domains import Domain
+from unpaired.data.images import DomainName, ImageConfig, need_one_geometry
+from unpaired.data.memory import Budget, free_memory
+from unpaired.data.source import Skipped, Source
 from unpaired.errors import UserError
 
+AHEAD = 4  # batches that are made while earlier ones are trained on
 Skip = Callable[[str, str], None]
-Skipped = tuple[str, str, str]  # domain, name, reason
-Pictures = dict[DomainName, Pixels]
+Made = tuple[dict[str, Tensor] | UserError, list[Skipped]]
+"""A batch, or why there is none, and what was found unreadable on the way."""
 
 
 class Batches:
@@ -40,8 +36,8 @@ class Batches:
     brought to one size and then cropped, mirrored and turned alike.
 
     Pictures are kept decoded and resized while they fit in `cache_share` of the memory that is free
-    at the start (each worker process has its own share of it). A file that turns out to be
-    unreadable is reported once through `on_skip`, in the calling process, and the next readable one
+    at the start (each worker process has its own part of it). A file that turns out to be
+    unreadable is reported once through `on_skip`, in the calling thread, and the next readable one
     stands in for it; a pair of which one is unreadable is no pair.
     """
 
@@ -66,23 +62,26 @@ class Batches:
         self.size, self.batch, self.seed = size, batch, seed
         self.workers, self.rank, self.ranks = workers, rank, ranks
         self.on_skip, self.reported = on_skip, set[tuple[str, str]]()
-        budget = cache_share * psutil.virtual_memory().available / (max(1, workers) * ranks)
+        budget = Budget(cache_share * free_memory() / (max(1, workers) * ranks))
+        self.turn: contextlib.AbstractContextManager[object] = threading.Lock()  # of the sources
+        domains: list[dict[DomainName, Domain]] = [{"x": x}, {"y": y}]
         if paired:
             need_one_geometry(images)
-            self.sources = [_Source({"x": x, "y": y}, images, size, budget)]
-        else:
-            self.sources = [
-                _Source({"x": x}, images, size, budget / 2),
-                _Source({"y": y}, images, size, budget / 2),
-            ]
+            domains = [{"x": x, "y": y}]
+        self.sources = [Source(together, images, size, budget) for together in domains]
         self.steps_per_epoch = -(-max(len(x), len(y)) // (batch * ranks))
 
     def at(self, step: int) -> dict[str, Tensor]:
         """The batch of `step`: {"x": (batch, C, size, size) float32 in [-1, 1], "y": ...}."""
-        try:
-            return self._at(step)
-        finally:
-            self._report(self._skipped())
+        return self._told(self.make(step))
+
+    def make(self, step: int) -> Made:
+        """The batch of `step`, for any thread or process; nothing is reported."""
+        with self.turn:
+            try:
+                return self._at(step), self._skipped()
+            except UserError as error:
+                return error, self._skipped()
 
     def _at(self, step: int) -> dict[str, Tensor]:
         epoch, place = divmod(step, self.steps_per_epoch)
@@ -91,39 +90,50 @@ class Batches:
         for source in self.sources:
             crops = [source.crops(self.seed, epoch, i) for i in range(first, first + self.batch)]
             for name in source.domains:
-                batch[name] = torch.from_numpy(np.stack([crop[name] for crop in crops]))
+                batch[name] = _as_batch([crop[name] for crop in crops])
         return batch
 
-    def from_step(self, step: int) -> Iterator[dict[str, Tensor]]:
-        """Batches of `step`, `step` + 1, ... without end."""
-        if not self.workers:
+    def from_step(self, step: int) -> Generator[dict[str, Tensor], None, None]:
+        """Batches of `step`, `step` + 1, ... without end, some of them made ahead.
+
+        Without workers a thread makes them: decoding needs no Python, so a step hardly feels it.
+        The thread ends when the generator is closed.
+        """
+        for made in self._from_workers(step) if self.workers else self._from_thread(step):
+            yield self._told(made)
+
+    def _from_thread(self, step: int) -> Iterator[Made]:
+        pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        try:
+            ahead = deque(pool.submit(self.make, step + i) for i in range(AHEAD))
             while True:
-                yield self.at(step)
+                yield ahead.popleft().result()
                 step += 1
-        loader = DataLoader(
+                ahead.append(pool.submit(self.make, step + AHEAD - 1))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _from_workers(self, step: int) -> Iterable[Made]:
+        return DataLoader(
             _Steps(self),
             batch_size=None,
             sampler=range(step, 1 << 62),
             num_workers=self.workers,
-            prefetch_factor=4,
+            prefetch_factor=AHEAD,
             persistent_workers=True,
             generator=torch.Generator(),  # else it would draw from the global one
             multiprocessing_context="forkserver" if torch.cuda.is_available() else None,
             worker_init_fn=_leave_interrupts_to_the_trainer,
         )
-        for batch, skipped in loader:
-            self._report(skipped)
-            if isinstance(batch, UserError):
-                raise batch
-            yield batch
 
     def fixed(self, domain: DomainName, indices: Sequence[int]) -> Tensor:
         """(N, C, size, size) float32 in [-1, 1] without chance, for samples and scores."""
         (source,) = (source for source in self.sources if domain in source.domains)
-        try:
-            return torch.from_numpy(np.stack([source.fixed(i)[domain] for i in indices]))
-        finally:
-            self._report(self._skipped())
+        with self.turn:
+            try:
+                return _as_batch([source.fixed(i)[domain] for i in indices])
+            finally:
+                self._report(self._skipped())
 
     def _skipped(self) -> list[Skipped]:
         """What was found unreadable since the last call."""
@@ -131,6 +141,14 @@ class Batches:
         for source in self.sources:
             source.skipped.clear()
         return news
+
+    def _told(self, made: Made) -> dict[str, Tensor]:
+        """The batch, after reporting what was skipped for it. Raises: UserError."""
+        batch, skipped = made
+        self._report(skipped)
+        if isinstance(batch, UserError):
+            raise batch
+        return batch
 
     def _report(self, skipped: list[Skipped]) -> None:
         """Tell of each file once, though several workers found it."""
@@ -141,103 +159,31 @@ class Batches:
             if self.on_skip:
                 self.on_skip(name, reason)
             else:
-                warnings.warn(f"skipping {name}: {reason}", stacklevel=3)
+                warnings.warn(f"skipping {name}: {reason}", stacklevel=4)
 
 
-class _Steps(Dataset[tuple[dict[str, Tensor] | UserError, list[Skipped]]]):
-    """Batches by step number, and what was skipped for them, in worker processes."""
+def _as_batch(pictures: Sequence[Pixels]) -> Tensor:
+    """(H, W, C) each -> (N, C, H, W) float32 in [-1, 1]."""
+    height, width, channels = pictures[0].shape
+    batch = np.empty((len(pictures), channels, height, width), pictures[0].dtype)
+    for planes, picture in zip(batch, pictures):
+        planes[:] = picture.transpose(2, 0, 1)
+    return torch.from_numpy(to_unit(batch))
+
+
+class _Steps(Dataset[Made]):
+    """Batches by step number, in worker processes."""
 
     def __init__(self, batches: Batches) -> None:
         self.batches = copy.copy(batches)
         self.batches.on_skip = None  # it belongs to the calling process
+        self.batches.turn = contextlib.nullcontext()  # a worker has one thread
 
-    def __getitem__(self, step: int) -> tuple[dict[str, Tensor] | UserError, list[Skipped]]:
-        try:
-            return self.batches._at(step), self.batches._skipped()
-        except UserError as error:  # returned, or the loader would wrap its traceback around it
-            return error, self.batches._skipped()
+    def __getitem__(self, step: int) -> Made:
+        # errors are returned, or the loader would wrap its traceback around them
+        return self.batches.make(step)
 
 
 def _leave_interrupts_to_the_trainer(_: int) -> None:
     """Ctrl-C reaches every process; the trainer finishes its step, for which it needs batches."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-class _Source:
-    """Pictures that belong together, one of each of its domains at the same index.
-
-    It reads them with a cache, finds stand-ins for unreadable files, and crops.
-    """
-
-    def __init__(
-        self, domains: dict[DomainName, Domain], images: ImageConfig, size: int, budget: float
-    ) -> None:
-        self.domains, self.size, self.budget = domains, size, budget
-        self.configs = {name: images.of(name) for name in domains}
-        self.name, domain = next(iter(domains.items()))  # whose order and chance all follow
-        self.count = len(domain)
-        self.cache: dict[int, Pictures] = {}
-        self.unreadable: dict[int, str] = {}  # name and why
-        self.skipped: list[Skipped] = []  # not yet reported
-
-    def crops(self, seed: int, epoch: int, index: int) -> Pictures:
-        """(C, size, size) float32: the pictures at this place of the epoch, cropped by chance."""
-        pictures = self._resized(picture_at(seed, self.name, epoch, index, self.count))
-        made: Pictures = {}
-        for name, picture in pictures.items():
-            rng = chance(seed, self.name, epoch, index)  # the same draws for each
-            made[name] = _channels_first(prepare(picture, self.configs[name], self.size, rng))
-        return made
-
-    def fixed(self, index: int) -> Pictures:
-        """(C, size, size) float32: the middle of the pictures at `index`."""
-        pictures = self._first_readable(index, jitter=False)
-        return {name: _channels_first(middle(p, self.size)) for name, p in pictures.items()}
-
-    def _resized(self, index: int) -> Pictures:
-        if index in self.cache:
-            return self.cache[index]
-        pictures = self._first_readable(index, jitter=True)
-        size = sum(picture.nbytes for picture in pictures.values())
-        if size <= self.budget:
-            self.budget -= size
-            self.cache[index] = {k: np.ascontiguousarray(v) for k, v in pictures.items()}
-        return pictures
-
-    def _read(self, name: DomainName, index: int, jitter: bool, like: Pixels | None) -> Pixels:
-        """Picture `index`, resized as configured, or to the size of its partner `like`."""
-        config = self.configs[name]
-        # a JPEG decoded at twice the size or more shrinks to what the whole would shrink to
-        shrinks = jitter and config.mode == "resize-crop"
-        at_least = 2 * config.load_size(self.size) if shrinks else None
-        picture = self.domains[name].read(index, at_least)
-        if like is not None and config.mode != "none":
-            return resize(picture, like.shape[0], like.shape[1], config.interpolation)
-        return resized(picture, config if jitter else without_jitter(config, self.size), self.size)
-
-    def _first_readable(self, index: int, jitter: bool) -> Pictures:
-        """Try `index`, then the ones after it; the same every time."""
-        for offset in range(self.count):
-            at = (index + offset) % self.count
-            if at in self.unreadable:
-                continue
-            made: Pictures = {}
-            for name, domain in self.domains.items():
-                try:
-                    made[name] = self._read(name, at, jitter, next(iter(made.values()), None))
-                except (UnreadableImage, ValueError) as error:
-                    file, reason = printable(domain.names[at]), getattr(error, "reason", str(error))
-                    self.unreadable[at] = f"{file}: {reason}"
-                    paired = "" if len(self.domains) == 1 else "; the pair is left out"
-                    self.skipped.append((name, file, reason + paired))
-                    break
-            else:
-                return made
-        raise UserError(
-            f"no readable picture is left among {self.count} (the first: "
-            f"{self.unreadable[index]}); mend or remove them"
-        )
-
-
-def _channels_first(pixels: Pixels) -> Pixels:
-    return np.ascontiguousarray(to_unit(pixels).transpose(2, 0, 1))

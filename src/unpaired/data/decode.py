@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from unpaired.errors import UserError
 
@@ -26,6 +25,9 @@ TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 LUMA = np.array([299, 587, 114], dtype=np.uint32)  # ITU-R 601, as Pillow converts to grey
 
 Image.MAX_IMAGE_PIXELS = None  # MAX_PIXELS is checked here, with a message that names the file
+# of oddities in files that can be read; once for all, as changing filters while others decode or
+# train in their threads would leave everybody's filters mixed
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class UnreadableImage(Exception):  # noqa: N818 - the file is at fault, not the program
@@ -125,7 +127,7 @@ def picture_of(image: Image.Image) -> Picture:
 
     Raises: ValueError, in a few words, if its pixels have no known range.
     """
-    upright = ImageOps.exif_transpose(image)
+    upright = _upright(image)
     if upright.mode == "F":
         raise ValueError("floating-point pixels have no known range")
     if upright.mode.startswith("I"):
@@ -141,7 +143,14 @@ def picture_of(image: Image.Image) -> Picture:
     if upright.has_transparency_data:
         four = np.asarray(upright.convert("RGBA"))
         return Picture(np.ascontiguousarray(four[:, :, :3]), four[:, :, 3])
-    return Picture(np.asarray(upright.convert("RGB")))
+    return Picture(np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB")))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """`ImageOps.exif_transpose`, but what stands upright is not copied."""
+    image.load()  # a PNG may say at its end how it stands
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
+    return ImageOps.exif_transpose(image) if turned else image
 
 
 def _read_tiff(path: Path) -> Picture:
@@ -217,36 +226,11 @@ def _check_size(path: Path, width: int, height: int) -> None:
         raise UnreadableImage(path, "it has no pixels")
 
 
-class _Quiet:
-    """No warnings while any thread decodes: catch_warnings alone leaves threads' filters mixed."""
-
-    def __init__(self) -> None:
-        self.lock, self.inside = threading.Lock(), 0
-
-    def __enter__(self) -> None:
-        with self.lock:
-            if self.inside == 0:
-                self.before = warnings.catch_warnings()
-                self.before.__enter__()
-                warnings.simplefilter("ignore")
-            self.inside += 1
-
-    def __exit__(self, *exception: object) -> None:
-        with self.lock:
-            self.inside -= 1
-            if self.inside == 0:
-                self.before.__exit__(None, None, None)
-
-
-_QUIET = _Quiet()
-
-
 @contextlib.contextmanager
 def _reasons(path: Path) -> Iterator[None]:
     """Turn whatever a decoder raises on a bad file into one exception with a short reason."""
     try:
-        with _QUIET:
-            yield
+        yield
     except UnreadableImage:
         raise
     except MemoryError:
@@ -288,7 +272,10 @@ def with_dtype(pixels: Pixels, dtype: str) -> Pixels:
 def to_unit(pixels: Pixels) -> NDArray[np.float32]:
     """uint8 or uint16 -> float32 in [-1, 1]: 0 is -1, the type's largest value is 1."""
     half = np.float32(np.iinfo(pixels.dtype).max / 2)
-    return pixels.astype(np.float32) / half - np.float32(1)
+    values = pixels.astype(np.float32)
+    values /= half
+    values -= np.float32(1)
+    return values
 
 
 def from_unit(values: NDArray[Any], dtype: str) -> Pixels:

@@ -229,6 +229,7 @@ class _Run:
         with Signals() as signals, self.reporter:
             self.pace.start(self.trainer.steps)
             micro = self.shares.train.from_step(self.trainer.steps * self.config.accumulate)
+            self.opened.enter_context(contextlib.closing(micro))
             if self.trainer.steps == 0:
                 self.sample()
             self.watch.decide(self.config.stop_after)
