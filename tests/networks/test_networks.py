@@ -46,10 +46,11 @@ def test_instance_norm_of_a_large_channels_last_image_is_exact():
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
-def test_moments_are_exact_for_any_layout_and_offset(layout, offset, monkeypatch):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_moments_are_exact_for_any_layout_offset_and_type(layout, offset, dtype, monkeypatch):
     monkeypatch.setattr("unpaired.networks.blocks.PIECE", 700)
     x = (torch.randn(2, 5, 40, 33) * torch.arange(1, 6)[:, None, None] + offset).to(
-        memory_format=layout
+        dtype, memory_format=layout
     )
     mean, variance = moments(x)
     exact = x.double()

@@ -4,6 +4,9 @@ Instance norm needs the mean and variance of a whole feature map before the firs
 be used. So the network is run layer group by layer group: each group ends at a norm, its output is
 computed strip by strip once to gather the statistics, and either kept, or computed again when the
 next group asks for it, whichever costs less.
+
+Sweeps go down and up in turn: what was written last, and is still in the system's memory, is read
+first.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from unpaired.translation.tiling.fields import (
     chain,
     strips,
 )
-from unpaired.translation.tiling.kept import Shelf
+from unpaired.translation.tiling.kept import Shelf, Tee
 
 MULTIPLICATIONS = 2e11
 """Per second, about: what computing again costs..."""
@@ -55,7 +58,7 @@ class Exact:
 
     shelf: Shelf
     dtype: torch.dtype
-    strip: float = 4e8
+    strip: float = 4e7
     on_sweep: Callable[[int], None] | None = None
     sweeps: int = field(default=0, init=False)
 
@@ -77,34 +80,25 @@ class Exact:
         computation of it."""
         cost = sum(f.work * f.height * f.width for f in chain(x)) / MULTIPLICATIONS
         size = x.channels * x.height * x.width * self.dtype.itemsize
-        keep = size <= self.shelf.memory or 2 * size / BYTES < cost
-        kept = self.shelf.place(x, self.dtype) if keep else None
+        if size <= self.shelf.memory or 2 * size / BYTES < cost:
+            x = self.kept(x)
         gathered = Gathered(x.channels)
-        for top, rows in strips(x, self.strip_height(x)):
+        for _, rows in strips(x, self.strip_height(x), up=self.sweeps % 2 == 1):
             gathered.add(rows)
-            if kept:
-                kept.write(top, rows)
-        self._swept()
-        return kept or x, gathered.statistics(self.shelf.device)
+        self.sweeps += 1
+        if self.on_sweep:
+            self.on_sweep(self.sweeps)
+        return x, gathered.statistics(self.shelf.device)
 
-    def kept(self, x: Field) -> Field:
-        """The field, held."""
-        kept = self.shelf.place(x, self.dtype)
-        for top, rows in strips(x, self.strip_height(x)):
-            kept.write(top, rows)
-        self._swept()
-        return kept
+    def kept(self, x: Field) -> Tee:
+        """The field, held from its first sweep on."""
+        return x if isinstance(x, Tee) else Tee(x, self.shelf.place(x, self.dtype))
 
     def strip_height(self, x: Field) -> int:
         """Rows at a time: an even number, at least 8."""
         widest = max(f.channels * f.width * f.height / x.height for f in chain(x))
         rows = self.strip / (widest * self.dtype.itemsize * BUFFERS)
         return max(8, int(rows) // 2 * 2)
-
-    def _swept(self) -> None:
-        self.sweeps += 1
-        if self.on_sweep:
-            self.on_sweep(self.sweeps)
 
 
 class Gathered:
@@ -154,7 +148,8 @@ def _instance_norm(run: Exact, module: InstanceNorm, x: Field) -> Field:
 
 
 def _block(run: Exact, module: ResnetBlock, x: Field) -> Field:
-    return run.kept(Combined(x, run.apply(module.conv_block, x)))
+    x = run.kept(x)
+    return Tee(Combined(x, run.apply(module.conv_block, x)), x.kept)  # nobody else reads x
 
 
 def _resnet(run: Exact, module: ResNetGenerator, x: Field) -> Field:

@@ -73,15 +73,45 @@ class Pointwise(Derived):
 
 
 class Reflected(Derived):
-    """Padded by reflection on all four sides."""
+    """Padded by reflection on all four sides; rows that were just given are not computed again.
+
+    What comes after it are kernels, which ask for strips that overlap. What two strips share is
+    copied from the last one, so in a sweep, down or up, all that leads here is computed once.
+    """
 
     def __init__(self, parent: Field, pad: int) -> None:
         super().__init__(parent, None, parent.height + 2 * pad, parent.width + 2 * pad)
         self.pad = pad
+        self.top = self.bottom = 0
+        self.held = torch.empty(0)
+        """Rows `top` to `bottom`."""
 
     def rows(self, top: int, bottom: int) -> Tensor:
-        taken = reflected_rows(self.parent, top - self.pad, bottom - self.pad)
-        return fn.pad(taken, (self.pad, self.pad, 0, 0), mode="reflect")
+        shared = range(max(top, self.top), min(bottom, self.bottom))
+        missing = [(top, shared.start), (shared.stop, bottom)] if shared else [(top, bottom)]
+        new = [
+            (a - top, reflected_rows(self.parent, a - self.pad, b - self.pad))
+            for a, b in missing
+            if a < b
+        ]
+        if not new:
+            return self.held[:, :, top - self.top : bottom - self.top]
+        rows = new[0][1].new_empty(1, bottom - top, self.width, self.channels).permute(0, 3, 1, 2)
+        if shared:
+            rows[:, :, shared.start - top : shared.stop - top] = self.held[
+                :, :, shared.start - self.top : shared.stop - self.top
+            ]
+        for at, inner in new:
+            _frame(rows[:, :, at : at + inner.shape[2]], inner, self.pad)
+        self.top, self.bottom, self.held = top, bottom, rows
+        return rows
+
+
+def _frame(rows: Tensor, inner: Tensor, pad: int) -> None:
+    """Fill `rows` with `inner`, mirrored at its left and right edge."""
+    rows[..., pad:-pad] = inner
+    rows[..., :pad] = inner[..., 1 : pad + 1].flip(3)
+    rows[..., -pad:] = inner[..., -pad - 1 : -1].flip(3)
 
 
 def reflected_rows(field: Field, top: int, bottom: int) -> Tensor:
@@ -192,9 +222,11 @@ class Combined:
         return torch.cat([a, b], 1) if self.joined else a + b
 
 
-def strips(field: Field, height: int) -> Iterator[tuple[int, Tensor]]:
-    """(top, rows) from the field's first row to its last, `height` at a time."""
-    for top in range(0, field.height, height):
+def strips(field: Field, height: int, *, up: bool = False) -> Iterator[tuple[int, Tensor]]:
+    """(top, rows) from the field's first row to its last, `height` at a time; `up`: from the last
+    strip to the first."""
+    tops = range(0, field.height, height)
+    for top in reversed(tops) if up else tops:
         yield top, field.rows(top, min(field.height, top + height))
 
 

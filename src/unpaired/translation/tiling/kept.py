@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from unpaired.errors import UserError
-from unpaired.translation.tiling.fields import Field
+from unpaired.translation.tiling.fields import Derived, Field
 
 GIB = 1 << 30
 
@@ -67,6 +67,33 @@ class Kept:
     def rows(self, top: int, bottom: int) -> Tensor:
         """(1, C, bottom - top, W)."""
         raise NotImplementedError
+
+
+class Tee(Derived):
+    """A field that is kept as it is swept for the first time, down or up, and read from then on.
+
+    Args: kept: where; its rows may be those that the field is computed from, as rows are written
+        after all that they follow from was read.
+    """
+
+    def __init__(self, parent: Field, kept: Kept) -> None:
+        super().__init__(parent)
+        self.parents = ()
+        self.kept = kept
+        self.done = range(0)
+
+    def rows(self, top: int, bottom: int) -> Tensor:
+        done = self.done or range(top, top)
+        self.done = range(min(top, done.start), max(bottom, done.stop))
+        missing = [(top, done.start), (done.stop, bottom)]
+        new = [(a, self.parent.rows(a, b)) for a, b in missing if a < b]
+        for first, rows in new:
+            self.kept.write(first, rows)
+        if len(self.done) == self.height:
+            self.parent = self.kept  # and what it was computed from is given up
+        if len(new) == 1 and new[0][0] == top and new[0][1].shape[2] == bottom - top:
+            return new[0][1]
+        return self.kept.rows(top, bottom)
 
 
 class InMemory(Kept):
