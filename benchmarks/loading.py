@@ -38,7 +38,7 @@ Batch = dict[str, Tensor]
 
 
 def write_jpegs(folder: Path, count: int, side: int) -> list[Path]:
-    """Pictures with detail at every scale, as photos have: about 2 bits per pixel."""
+    """Pictures with detail at every scale, as photos have: some 2 bits per pixel."""
     rng = np.random.default_rng(side)
     folder.mkdir()
     files = []
@@ -49,7 +49,7 @@ def write_jpegs(folder: Path, count: int, side: int) -> list[Path]:
             noise = rng.normal(size=(scale, scale, 3)).astype(np.float32)
             for c in range(3):
                 plane = Image.fromarray(noise[:, :, c]).resize((side, side))
-                pixels[:, :, c] += np.asarray(plane) * scale**-0.9
+                pixels[:, :, c] += np.asarray(plane) * scale**-0.7
             scale *= 2
         low, high = pixels.min(), pixels.max()
         files.append(folder / f"{number:03}.jpg")
@@ -214,13 +214,13 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=24, help="of JPEGs per side")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=5, help="at least 2")
-    parser.add_argument("--step", action="store_true", help="measure steps, on the largest side")
+    parser.add_argument("--step", action="store_true", help="measure steps instead")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         for side in given.sides:
             files = write_jpegs(Path(scratch) / str(side), given.count, side)
             size = sum(file.stat().st_size for file in files) / len(files)
-            print(f"JPEGs of {side} x {side}, {size / 1e3:.0f} KB, to crops of {given.size}:")
+            print(f"JPEGs of {side} x {side}, {size / 1e3:.0f} KB:")
             if given.step:
                 waiting(files, steps=12, rounds=given.rounds)
                 continue

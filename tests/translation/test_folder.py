@@ -5,6 +5,8 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from threading import Event, Semaphore
+from threading import enumerate as enumerate_threads
 
 import numpy as np
 import PIL.Image
@@ -14,12 +16,13 @@ import tifffile
 from tests.translation.fakes import negative, noise, save
 from unpaired.data.decode import read_picture
 from unpaired.errors import UserError
-from unpaired.translation import output
+from unpaired.translation import folder, output
 from unpaired.translation.folder import translate_files
+from unpaired.translation.overlap import THREADS
 
 
-def files(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+def files(root: Path) -> list[str]:
+    return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
 
 
 def test_a_folder_keeps_its_sub_folders_and_every_dot(tmp_path: Path) -> None:
@@ -211,20 +214,132 @@ def test_a_full_disk_ends_the_run_in_one_line_and_leaves_only_whole_files(
 ) -> None:
     for i in range(3):
         save(tmp_path / f"in/{i}.png", noise(8, 8, seed=i))
-    written = []
-    real = Path.write_bytes
+    real, room = Path.write_bytes, Semaphore(1)
 
     def full(path: Path, content: bytes) -> int:
-        if written:
+        if not room.acquire(blocking=False):
             real(path, content[:10])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        written.append(path)
         return real(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(UserError, match=r"no space left.*the 1 images written"):
         translate_files(negative(), [tmp_path / "in"], tmp_path / "out")
-    assert files(tmp_path / "out") == ["0.png"]
+    (whole,) = files(tmp_path / "out")
+    read_picture(tmp_path / "out" / whole)
+
+
+def test_after_a_full_disk_nothing_more_is_translated_and_all_that_was_written_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(60):
+        save(tmp_path / f"in/{i:02}.png", noise(8, 8, seed=i))
+    real = output.write_whole
+
+    def full(path: Path, content: bytes) -> None:
+        if path.name == "05.png":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(path, content)
+
+    monkeypatch.setattr(folder, "write_whole", full)
+    translator = negative()
+    with pytest.raises(UserError, match="no space left") as error:
+        translate_files(translator, [tmp_path / "in"], tmp_path / "out")
+    written = len(files(tmp_path / "out"))
+    assert f"the {written} images written" in str(error.value)
+    assert len(translator.method.seen) <= 6 + 2 * THREADS + 1
+
+
+def test_reading_translating_and_writing_overlap_and_the_summary_keeps_the_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for the next picture's step before it; one after the other, that never comes."""
+    for i in range(6):
+        save(tmp_path / f"in/{i}.png", noise(8, 8, seed=i))
+    (tmp_path / "in/3.png").write_bytes(b"broken")
+    read, translated = [Event() for _ in range(6)], [Event() for _ in range(6)]
+    translator = negative()
+    real_read, real_write = read_picture, output.write_whole
+    real_translate = translator.method.translate
+
+    def reading(path: Path) -> output.Picture:
+        picture = real_read(path)
+        read[int(path.stem)].set()
+        return picture
+
+    def translating(images, direction):  # type: ignore[no-untyped-def]
+        number = len(translator.method.seen)
+        assert number or read[1].wait(20), "the next is not read meanwhile"
+        translated[number].set()
+        return real_translate(images, direction)
+
+    def writing(path: Path, content: bytes) -> None:
+        if path.stem == "0":
+            assert translated[1].wait(20), "the next is not translated meanwhile"
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        real_write(path, content)
+
+    monkeypatch.setattr(folder, "read_picture", reading)
+    monkeypatch.setattr(folder, "write_whole", writing)
+    monkeypatch.setattr(translator.method, "translate", translating)
+    before = set(enumerate_threads())
+    summary = translate_files(translator, [tmp_path / "in"], tmp_path / "out")
+    assert str(summary) == "4 translated, 0 skipped, 2 failed"
+    assert {path.name for path, _ in summary.failed} == {"0.png", "3.png"}
+    assert files(tmp_path / "out") == ["1.png", "2.png", "4.png", "5.png"]
+    assert set(enumerate_threads()) == before
+
+
+def test_no_more_pixels_are_held_than_agreed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(30):
+        save(tmp_path / f"in/{i:02}.png", noise(20, 20, seed=i))
+    monkeypatch.setattr("unpaired.translation.overlap.PIXELS", 3 * 400)
+    monkeypatch.setattr("unpaired.translation.overlap.THREADS", 4)
+    translator, begun = negative(), []
+    real_read, real_translate = read_picture, translator.method.translate
+    ahead = []
+
+    def reading(path: Path) -> output.Picture:
+        begun.append(path)
+        return real_read(path)
+
+    def translating(images, direction):  # type: ignore[no-untyped-def]
+        ahead.append(len(begun) - len(translator.method.seen))
+        return real_translate(images, direction)
+
+    monkeypatch.setattr(folder, "read_picture", reading)
+    monkeypatch.setattr(translator.method, "translate", translating)
+    assert translate_files(translator, [tmp_path / "in"], tmp_path / "out").translated == 30
+    assert 1 < max(ahead) <= 4
+
+
+def test_ctrl_c_ends_it_with_whole_files_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(40):
+        save(tmp_path / f"in/{i:02}.png", noise(30, 30, seed=i))
+    translator = negative()
+    real = translator.method.translate
+
+    def translating(images, direction):  # type: ignore[no-untyped-def]
+        if len(translator.method.seen) == 9:
+            raise KeyboardInterrupt
+        return real(images, direction)
+
+    monkeypatch.setattr(translator.method, "translate", translating)
+    before = set(enumerate_threads())
+    with pytest.raises(KeyboardInterrupt):
+        translate_files(translator, [tmp_path / "in"], tmp_path / "out")
+    assert set(enumerate_threads()) == before
+    written = files(tmp_path / "out")
+    assert len(written) <= 9
+    for name in written:
+        np.testing.assert_array_equal(
+            read_picture(tmp_path / "out" / name).pixels,
+            255 - read_picture(tmp_path / "in" / name).pixels,
+        )
 
 
 def test_a_killed_write_leaves_no_file_under_the_final_name(tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from unpaired.data.decode import Picture, UnreadableImage, read_picture
+from unpaired.data.decode import Picture, UnreadableImage, measure, read_picture
 from unpaired.data.layouts import list_images
 from unpaired.errors import UserError
 from unpaired.translation.output import (
@@ -21,6 +23,7 @@ from unpaired.translation.output import (
     encode,
     write_whole,
 )
+from unpaired.translation.overlap import Overlap, Task
 from unpaired.translation.tiling.tiler import Tiler, Tiles
 from unpaired.translation.translator import Translator
 
@@ -71,7 +74,8 @@ def translate_files(
     Sub-folders are kept. `photo.jpg` becomes `photo.png`; where two inputs would get one name, both
     keep their whole name: `photo.jpg.png` and `photo.tif.png`. Every file is written beside its
     place and then moved there, so a file that stands in `out` is whole. An image that can't be
-    read, translated or written is reported and does not stop the rest.
+    read, translated or written is reported and does not stop the rest. Threads read the next
+    images and write the last ones while the network is at work, a bounded number of pixels at once.
 
     Args:
         batch: images of one size to send through the network together.
@@ -122,24 +126,21 @@ def convert_files(
     out = Path(out)
     jobs = plan([Path(p) for p in inputs], out)
     read = {_identity(path) for path in [*(job.source for job in jobs), *protected]}
-    run = _Run(convert, out, format, read)
+    run = _Run(convert, out, format, read, overwrite, stream)
     run.make_folder(out)
     waiting: dict[tuple[int, ...], list[tuple[Job, Picture]]] = {}
-    for number, job in enumerate(jobs, 1):
-        picture = None
-        if stream and stream.streams(job.source):
-            run.stream(stream, job, overwrite)
-        else:
-            picture = run.read(job, overwrite)
-        if picture is not None:
-            waiting.setdefault(picture.pixels.shape, []).append((job, picture))
-            fullest = max(waiting, key=lambda shape: len(waiting[shape]))
-            if len(waiting[fullest]) == batch or sum(map(len, waiting.values())) >= 4 * batch:
-                run.convert_and_write(waiting.pop(fullest))
-        if on_done:
-            on_done(number, len(jobs))
-    for group in waiting.values():
-        run.convert_and_write(group)
+    with run.reading, run.writing:
+        for number, (job, picture) in enumerate(run.pictures(jobs), 1):
+            if picture is not None:
+                waiting.setdefault(picture.pixels.shape, []).append((job, picture))
+                fullest = max(waiting, key=lambda shape: len(waiting[shape]))
+                if len(waiting[fullest]) == batch or sum(map(len, waiting.values())) >= 4 * batch:
+                    run.convert_and_write(waiting.pop(fullest))
+            if on_done:
+                on_done(number, len(jobs))
+        for group in waiting.values():
+            run.convert_and_write(group)
+        run.finish()
     return run.summary
 
 
@@ -192,27 +193,60 @@ class _Run:
         out: Path,
         format: Format | None,
         protected: set[tuple[int, int] | None],
+        overwrite: bool,
+        tiler: Tiler | None,
     ) -> None:
         self.convert, self.out, self.format, self.protected = convert, out, format, protected
+        self.overwrite, self.tiler = overwrite, tiler
         self.summary = Summary()
+        self.reading, self.writing = Overlap[Job](), Overlap[tuple[Job, Path]]()
 
-    def read(self, job: Job, overwrite: bool) -> Picture | None:
-        """The input's picture; None if there is nothing (more) to do for it."""
+    def pictures(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Picture | None]]:
+        """Every input and its picture, in order; None if there is nothing (more) to do for it."""
+        for job in jobs:
+            pixels = self._pixels(job)
+            while not self.reading.has_room(pixels):
+                yield self._taken(self.reading.tasks.popleft())
+            self.reading.submit(job, pixels, self._read, job)
+        while self.reading.tasks:
+            yield self._taken(self.reading.tasks.popleft())
+
+    def _pixels(self, job: Job) -> int:
+        """What reading it will hold; 0 if nothing, or if nobody knows."""
         try:
-            if overwrite or not self._done(job):
-                return read_picture(job.source)
-            self.summary.skipped += 1
+            return 0 if self._done(job) else math.prod(measure(job.source))
+        except (UnreadableImage, OSError):  # whoever reads it says why
+            return 0
+
+    def _read(self, job: Job) -> Picture | Literal["done", "stream"]:
+        """In a thread. Raises: UnreadableImage, OSError."""
+        if self._done(job):
+            return "done"
+        if self.tiler and self.tiler.streams(job.source):
+            return "stream"
+        return read_picture(job.source)
+
+    def _taken(self, task: Task[Job]) -> tuple[Job, Picture | None]:
+        """What was read, when its turn comes."""
+        job = task.key
+        try:
+            found = task.future.result()
         except UnreadableImage as error:
             self._fail(job, error.reason)
         except OSError as error:
             self._fail(job, _reason(error))
-        return None
+        else:
+            if isinstance(found, Picture):
+                return job, found
+            if found == "stream":
+                self._stream(job)
+            else:
+                self.summary.skipped += 1
+        return job, None
 
-    def stream(self, tiler: Tiler, job: Job, overwrite: bool) -> None:
+    def _stream(self, job: Job) -> None:
         """Translate a file that is never held as a whole, to a TIFF."""
-        if self._done(job) and not overwrite:
-            self.summary.skipped += 1
-            return
+        assert self.tiler
         place = job.output("tif")
         try:
             if self.format not in (None, "tif"):
@@ -220,7 +254,7 @@ class _Run:
             if self._is_input(place):
                 raise UserError(f'would overwrite the input "{place}"; choose another --out')
             self.make_folder(place.parent)
-            tiler.stream(job.source, place)
+            self.tiler.stream(job.source, place)
         except UnreadableImage as error:
             self._fail(job, error.reason)
         except UserError as error:
@@ -231,12 +265,14 @@ class _Run:
             self.summary.translated += 1
 
     def _done(self, job: Job) -> bool:
-        """Whether its translation stands in `out`."""
+        """Whether its translation stands in `out`, and is to be left there."""
+        if self.overwrite:
+            return False
         places = [job.output(f) for f in ((self.format,) if self.format else FORMATS)]
         return any(os.path.lexists(p) and not self._is_input(p) for p in places)
 
     def convert_and_write(self, group: list[tuple[Job, Picture]]) -> None:
-        """Convert pictures of one size together and write them."""
+        """Convert pictures of one size together and have them written."""
         try:
             made = self.convert([picture for _, picture in group])
         except (UserError, RuntimeError, MemoryError) as error:
@@ -251,16 +287,35 @@ class _Run:
             self._fail(group[0][0], str(error) if isinstance(error, UserError) else memory)
             return
         for (job, _), picture in zip(group, made):
-            self._write(job, picture)
+            self._hand_over(job, picture)
 
-    def _write(self, job: Job, picture: Picture) -> None:
-        place = job.output(choose_format(picture, self.format))
+    def _hand_over(self, job: Job, picture: Picture) -> None:
+        """Have a picture written, and see how those before it fared."""
+        format = choose_format(picture, self.format)
+        place, pixels = job.output(format), math.prod(picture.pixels.shape[:2])
+        tasks = self.writing.tasks
+        while tasks and (tasks[0].future.done() or not self.writing.has_room(pixels)):
+            self._settle(tasks.popleft())
+        self.writing.submit((job, place), pixels, self._write, place, picture, format)
+
+    def finish(self) -> None:
+        """Wait for what is still being written."""
+        while self.writing.tasks:
+            self._settle(self.writing.tasks.popleft())
+
+    def _write(self, place: Path, picture: Picture, format: Format) -> None:
+        """In a thread. Raises: Unwritable, OSError, UserError."""
+        content = encode(picture, format)
+        if self._is_input(place):
+            raise Unwritable(f'would overwrite the input "{place}"; choose another --out')
+        self.make_folder(place.parent)
+        write_whole(place, content)
+
+    def _settle(self, task: Task[tuple[Job, Path]]) -> None:
+        """Count what was written. Raises: UserError if no other image would fare better."""
+        job, place = task.key
         try:
-            content = encode(picture, choose_format(picture, self.format))
-            if self._is_input(place):
-                raise Unwritable(f'would overwrite the input "{place}"; choose another --out')
-            self.make_folder(place.parent)
-            write_whole(place, content)
+            task.future.result()
         except Unwritable as error:
             self._fail(job, str(error))
         except OSError as error:
@@ -271,6 +326,9 @@ class _Run:
     def _not_written(self, job: Job, place: Path, error: OSError) -> None:
         """Go on with the next input, if it may fare better. Raises: UserError."""
         if error.errno in HOPELESS:
+            self.writing.stop()
+            ended = [t.future for t in self.writing.tasks if not t.future.cancelled()]
+            self.summary.translated += sum(future.exception() is None for future in ended)
             raise UserError(
                 f'cannot write "{place}": {_reason(error)}; make room or mend the folder and '
                 f"run it again: the {self.summary.translated} images written so far are whole"
