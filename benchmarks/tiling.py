@@ -2,41 +2,56 @@
 
 First one pass over 1024 x 1024 at once, then the large picture from TIFF to TIFF in a process of
 its own, whose peak memory is read. Prints seconds per million pixels of both, their ratio, the
-peak, and how strong gradients across strip borders are against elsewhere.
+peak, and how strong gradients across strip borders are against elsewhere. With --run a trained
+run translates; with --folder the pictures are kept, with a preview and crops across strip borders.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import platform
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as `unpaired translate` does
+
 import numpy as np
+import PIL.Image
 import tifffile
 import torch
 
-from unpaired.data.decode import Picture
+from unpaired.data.catalog import worldtiles_view
+from unpaired.data.decode import Picture, Pixels
 from unpaired.methods.cyclegan import CycleGAN, CycleGANConfig
 from unpaired.training.checkpoint import Card
+from unpaired.training.precision import Precision
 from unpaired.translation.tiling.large import exactly
 from unpaired.translation.tiling.sinks import write_tiff
 from unpaired.translation.tiling.sources import open_source
 from unpaired.translation.translator import Translator
 
 MEGAPIXEL = 1e6
+ENLARGED = 128
+"""Pixels of a tile's side in the photo."""
 
 
-def translator(filters: int, blocks: int, precision: str) -> Translator:
-    """Of an untrained CycleGAN: the time doesn't depend on the weights."""
+def translator(
+    filters: int, blocks: int, precision: Precision, run: Path | None = None
+) -> Translator:
+    """Of the run, or of an untrained CycleGAN: the time doesn't depend on the weights."""
+    if run:
+        return Translator.load(run, precision=precision)
     torch.manual_seed(0)
-    method = CycleGAN(
-        CycleGANConfig(filters=filters, blocks=blocks), channels_x=3, channels_y=3, size=256
-    ).eval()
+    config = CycleGANConfig(filters=filters, blocks=blocks)
+    method = CycleGAN(config, channels_x=3, channels_y=3, size=256).eval()
     for parameter in method.parameters():
         parameter.data.mul_(3 if parameter.ndim > 1 else 1)
     card = Card(
@@ -55,23 +70,29 @@ def translator(filters: int, blocks: int, precision: str) -> Translator:
         step=0,
         epoch=0.0,
     )
-    return Translator(method, card, torch.device("cpu"), precision)  # type: ignore[arg-type]
+    return Translator(method, card, torch.device("cpu"), precision)
 
 
-def write_photo(path: Path, side: int) -> None:
-    """Waves of light, edges and grain: made row by row, never held."""
+def write_photo(path: Path, height: int, width: int, view: str) -> None:
+    """A mosaic of enlarged tiles of the Earth under a slowly changing light, made row by row."""
     rng = np.random.default_rng(0)
-    waves = rng.normal(size=(3, 4, 3))
+    tiles = [
+        np.asarray(
+            PIL.Image.fromarray(tile).resize((ENLARGED, ENLARGED), PIL.Image.Resampling.BICUBIC)
+        )
+        for tile in worldtiles_view(view, "test")
+    ]
+    across = -(-width // ENLARGED)
 
-    def pieces():  # type: ignore[no-untyped-def]
-        for top in range(0, side, 512):
-            y, x = np.mgrid[top : min(side, top + 512), :side] / np.float32(97)
-            rows = np.stack([sum(np.sin(a * y + b * x + c) for a, b, c in w) for w in waves], 2)
-            rows = 128 + 35 * rows + 25 * np.sign(np.sin(7 * x) * np.sin(5 * y))[:, :, None]
-            grain = rng.normal(0, 8, rows.shape[:2])[:, :, None]
-            yield Picture(np.clip(rows + grain, 0, 255).astype(np.uint8))
+    def pieces() -> Iterator[Picture]:
+        for top in range(0, height, ENLARGED):
+            row = np.concatenate([tiles[i] for i in rng.integers(len(tiles), size=across)], 1)
+            rows = row[: height - top, :width]
+            y, x = np.mgrid[top : top + len(rows), :width].astype(np.float32)
+            light = 0.9 + 0.1 * np.sin(3 * x / width) * np.cos(4 * y / height)
+            yield Picture((rows * light[:, :, None]).astype(np.uint8))
 
-    write_tiff(path, pieces(), side, side)
+    write_tiff(path, pieces(), height, width)
 
 
 def whole_pass(translate: Translator, rounds: int) -> float:
@@ -88,65 +109,123 @@ def whole_pass(translate: Translator, rounds: int) -> float:
 def large(given: argparse.Namespace) -> None:
     """In a process of its own: one picture, file to file."""
     source = open_source(given.source)
+    translate = translator(given.filters, given.blocks, given.precision, given.run)
     began = time.perf_counter()
+    sweeps: list[float] = []
+    borders: list[int] = []
 
     def told(sweep: int) -> None:
-        print(f"  sweep {sweep}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+        sweeps.append(time.perf_counter() - began)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+        line = f"  sweep {sweep}: {sweeps[-1]:.0f} s, peak {peak:.2f} GiB"
+        print(line, file=sys.stderr, flush=True)
 
-    translate = translator(given.filters, given.blocks, given.precision)
-    pieces = exactly(translate, source, memory=given.memory, on_sweep=told)
+    def noted(pieces: Iterator[Picture]) -> Iterator[Picture]:
+        for piece in pieces:
+            borders.append(len(piece.pixels) + (borders[-1] if borders else 0))
+            yield piece
+
+    pieces = noted(exactly(translate, source, memory=given.memory, on_sweep=told))
     write_tiff(given.source.with_name("out.tif"), pieces, source.height, source.width)
+    seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    print(f"{time.perf_counter() - began} {peak}")
+    print(json.dumps({"seconds": seconds, "peak": peak, "sweeps": sweeps, "borders": borders}))
 
 
-def seams(path: Path) -> tuple[float, float]:
-    """Mean gradient across every 8th row border (where strips may meet), and across all others."""
-    at_borders, elsewhere = [], []
-    source = open_source(path)
-    for top in np.linspace(0, source.height - 600, 8).astype(int) // 8 * 8:
-        rows = source.rows(int(top), int(top) + 513).pixels.astype(np.int16)
-        steps = np.abs(np.diff(rows, axis=0)).mean((1, 2))
-        at_borders += steps[7::8].tolist()
-        elsewhere += np.delete(steps, np.s_[7::8]).tolist()
-    return float(np.mean(at_borders)), float(np.mean(elsewhere))
+def seams(path: Path, borders: list[int]) -> dict[str, float]:
+    """Mean difference of neighbouring rows across strip borders, and elsewhere, in grey levels; and
+    by how many standard errors the two differ. Transposed convolutions have a pattern of 4 rows, so
+    only rows that lie in it as borders do are compared."""
+    source, at = open_source(path), set(borders)
+    phases = {border % 4 for border in borders}
+    across, elsewhere = [], []
+    for top in np.linspace(0, max(0, source.height - 600), 16).astype(int):
+        rows = source.rows(int(top), min(int(top) + 600, source.height)).pixels.astype(np.int16)
+        for row, step in enumerate(np.abs(np.diff(rows, axis=0)).mean((1, 2)), int(top) + 1):
+            if row % 4 in phases:
+                (across if row in at else elsewhere).append(float(step))
+    error = statistics.stdev(elsewhere) / len(across) ** 0.5
+    a, b = statistics.mean(across), statistics.mean(elsewhere)
+    return {"across": a, "elsewhere": b, "standard_errors": (a - b) / error}
+
+
+def write_views(folder: Path, borders: list[int]) -> None:
+    """preview.png: the picture, halved until it is small; crop_*.png: 512 x 512 around borders."""
+    with tifffile.TiffFile(folder / "out.tif") as tiff:
+        PIL.Image.fromarray(tiff.series[0].levels[-1].asarray()).save(folder / "preview.png")
+    source, before = open_source(folder / "out.tif"), open_source(folder / "in.tif")
+    for number, share in enumerate((0.1, 0.4, 0.7)):
+        border = borders[int(share * len(borders))]
+        top = min(max(0, border - 256), max(0, source.height - 512))
+        left = int(share * max(0, source.width - 512))
+
+        def crop(rows: Pixels, left: int = left) -> Pixels:
+            return rows[:, left : left + 512]
+
+        both = [crop(s.rows(top, min(top + 512, s.height)).pixels) for s in (before, source)]
+        PIL.Image.fromarray(np.hstack(both)).save(folder / f"crop_{number}.png")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--side", type=int, default=20_000)
+    parser.add_argument("--height", type=int, help="if other than the side")
+    parser.add_argument("--run", type=Path, help="a trained run, instead of an untrained network")
+    parser.add_argument("--view", default="map", help="of the embedded tiles, for the photo")
     parser.add_argument("--filters", type=int, default=64)
     parser.add_argument("--blocks", type=int, default=9)
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--memory", type=float, default=0.0, help="bytes of feature maps to hold")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, help="keep both pictures here")
+    parser.add_argument("--folder", type=Path, help="keep pictures, preview and crops here")
+    parser.add_argument("--json", type=Path, help="write the numbers here")
     parser.add_argument("--source", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.source:
         large(given)
         return
-    per_megapixel = whole_pass(
-        translator(given.filters, given.blocks, given.precision), given.rounds
-    )
-    print(f"1024 x 1024 at once: {per_megapixel:.2f} s per megapixel", flush=True)
+    height, width = given.height or given.side, given.side
+    megapixels = height * width / MEGAPIXEL
+    translate = translator(given.filters, given.blocks, given.precision, given.run)
+    whole = whole_pass(translate, given.rounds)
+    print(f"1024 x 1024 at once: {whole:.2f} s per megapixel", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         source = folder / "in.tif"
-        write_photo(source, given.side)
+        write_photo(source, height, width, given.view)
+        print("the photo is written", flush=True)
         command = [sys.executable, "-m", "benchmarks.tiling", *sys.argv[1:], "--source", source]
         told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        seconds, peak = map(float, told.split())
-        own = seconds / (given.side**2 / MEGAPIXEL)
+        found = json.loads(told)
+        own = found["seconds"] / megapixels
         print(
-            f"{given.side} x {given.side}, file to file: {seconds:.0f} s, {own:.2f} s per "
-            f"megapixel, {own / per_megapixel:.2f} times the above; peak memory {peak:.2f} GiB"
+            f"{height} x {width}, file to file: {found['seconds']:.0f} s, {own:.2f} s per "
+            f"megapixel, {own / whole:.2f} times the above; peak memory {found['peak']:.2f} GiB"
         )
-        border, elsewhere = seams(folder / "out.tif")
-        print(f"gradient across strip borders {border:.3f}, elsewhere {elsewhere:.3f}")
-        with tifffile.TiffFile(folder / "out.tif") as tiff:
-            print("levels:", [level.shape for level in tiff.series[0].levels])
+        seam = seams(folder / "out.tif", found["borders"])
+        print(
+            f"rows across strip borders differ by {seam['across']:.3f}, others by "
+            f"{seam['elsewhere']:.3f}: {seam['standard_errors']:+.1f} standard errors"
+        )
+        if given.folder:
+            write_views(folder, found["borders"])
+    if given.json:
+        numbers = {
+            "command": ["python", "-m", "benchmarks.tiling", *sys.argv[1:]],
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "torch": torch.__version__,
+            "height": height,
+            "width": width,
+            "whole_seconds_per_megapixel": whole,
+            "seconds": found["seconds"],
+            "seconds_per_megapixel": own,
+            "ratio": own / whole,
+            "peak_gib": found["peak"],
+            "sweeps_seconds": found["sweeps"],
+            "seam": seam,
+        }
+        given.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
