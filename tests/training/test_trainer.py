@@ -103,12 +103,12 @@ def test_accumulated_batches_step_like_one_large_batch(config):
 
 @pytest.mark.parametrize("where", ["loss of a generator", "loss of a discriminator", "input"])
 def test_no_player_steps_when_anything_is_not_finite(where, config, monkeypatch):
-    config = with_changes(config, {"history": 3})
+    config = with_changes(config, {"history": 3, "settings.discriminator.norm": "batch"})
     trainer = make_trainer(config)
     trainer.step([make_batch(0)], 0.0)
-    before, history = weights(trainer), trainer.history["fake_y"].state()
+    before, history = weights(trainer), trainer.history["fake_y"].state().clone()
     average = {k: v.clone() for k, v in trainer.ema.average.items()}
-    moments = copy.deepcopy([o.state_dict() for o in trainer.optimizers.values()])
+    moments = copy.deepcopy([p.state() for p in trainer.players])
     batch = make_batch(1)
     losses = trainer.method.losses
 
@@ -123,22 +123,26 @@ def test_no_player_steps_when_anything_is_not_finite(where, config, monkeypatch)
         batch["x"][0, 0, 0, 0] = torch.nan
     step = trainer.step([batch], 0.0)
     assert not step.finite
-    assert (trainer.steps, trainer.skipped, trainer.skipped_in_a_row) == (2, 1, 1)
+    assert trainer.steps == 2
+    faults = trainer.guard.read()
+    assert (faults.skipped, faults.in_a_row, faults.step) == (1, 1, 2)
+    assert ("broken" in faults.names) == (where != "input")
     assert all(torch.equal(v, before[k]) for k, v in weights(trainer).items())
     assert all(torch.equal(v, average[k]) for k, v in trainer.ema.average.items())
     assert torch.equal(trainer.history["fake_y"].state(), history)
-    for a, b in zip(moments, (o.state_dict() for o in trainer.optimizers.values())):
-        for i in a["state"]:
-            assert all(torch.equal(a["state"][i][k], b["state"][i][k]) for k in a["state"][i])
+    for before_it, player in zip(moments, trainer.players):
+        after = player.state()
+        assert before_it.keys() == after.keys()
+        assert all(torch.equal(v, after[k]) for k, v in before_it.items())
     monkeypatch.setattr(trainer.method, "losses", losses)
     assert trainer.step([make_batch(2)], 0.0).finite
-    assert trainer.skipped_in_a_row == 0
+    assert trainer.guard.read()[:2] == (1, 0)
 
 
 def test_clipping_bounds_each_players_gradient(config, monkeypatch):
     trainer = make_trainer(with_changes(config, {"clip": 0.01}))
     norms = []
-    for optimizer in trainer.optimizers.values():
+    for optimizer in (player.optimizer for player in trainer.players):
         step = optimizer.step
 
         def record(*args, optimizer=optimizer, step=step, **kwargs):
@@ -159,7 +163,7 @@ def test_the_rate_of_the_discriminators_can_differ_and_both_follow_the_schedule(
     )
     trainer = make_trainer(config)
     step = trainer.step([make_batch(0)], 0.75)
-    rates = [o.param_groups[0]["lr"] for o in trainer.optimizers.values()]
+    rates = [p.optimizer.param_groups[0]["lr"] for p in trainer.players]
     assert rates == pytest.approx([5e-4, 2e-3])
     assert step.lr == pytest.approx(5e-4)
 

@@ -121,6 +121,7 @@ class Batches:
             num_workers=self.workers,
             prefetch_factor=AHEAD,
             persistent_workers=True,
+            pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),  # else it would draw from the global one
             multiprocessing_context="forkserver" if torch.cuda.is_available() else None,
             worker_init_fn=_leave_interrupts_to_the_trainer,

@@ -127,7 +127,7 @@ class CoGAN(Method):
     def generate(self, batch: Batch) -> dict[str, Tensor]:
         """One scene in both domains: fake_x = g_X(z), fake_y = g_Y(z)."""
         x = batch["x"]
-        z = 2 * torch.rand(len(x), self.latent).to(x.device) - 1
+        z = 2 * torch.rand(len(x), self.latent).to(x.device, non_blocking=True) - 1
         fake_x, fake_y = self.g(z)
         return {"fake_x": fake_x, "fake_y": fake_y}
 

@@ -100,7 +100,7 @@ class CUT(OneWay):
         x, y = batch["x"], batch["y"]
         made: dict[str, Tensor] = {}
         if self.weights.flip:
-            made["mirrored"] = torch.rand(len(x), 1, 1, 1).to(x.device) < 0.5
+            made["mirrored"] = torch.rand(len(x), 1, 1, 1).to(x.device, non_blocking=True) < 0.5
             x = torch.where(made["mirrored"], x.flip(3), x)
         made["fake_y"], *same_y = together(self.G, x, y) if self.weights.nce_y else (self.G(x),)
         if same_y:

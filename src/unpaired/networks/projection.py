@@ -49,5 +49,6 @@ def draw_places(features: Sequence[Tensor], count: int) -> list[Tensor]:
     Drawn from torch's global generator on the CPU, so that every device draws alike.
     """
     return [
-        torch.randperm(maps.shape[2] * maps.shape[3])[:count].to(maps.device) for maps in features
+        torch.randperm(maps.shape[2] * maps.shape[3])[:count].to(maps.device, non_blocking=True)
+        for maps in features
     ]

@@ -19,42 +19,41 @@ class EMA:
     def __init__(self, networks: dict[str, nn.Module], decay: float) -> None:
         """Args: networks: by the name of their attribute on the method; decay: in [0, 1)."""
         self.decay = decay
-        self.networks = networks
-        self.average = {k: v.detach().clone() for k, v in self._weights().items()}
-
-    def _weights(self) -> dict[str, Tensor]:
-        return {
-            f"{name}.{key}": value
-            for name, network in self.networks.items()
-            for key, value in network.state_dict(keep_vars=True).items()
+        self.weights = {
+            f"{name}.{key}": value.detach()  # which shares the network's memory
+            for name, network in networks.items()
+            for key, value in network.state_dict().items()
         }
+        self.average = {key: value.clone() for key, value in self.weights.items()}
+        self._floats = [key for key, value in self.weights.items() if value.is_floating_point()]
 
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Take in the weights after step number `step` (counted from 1)."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        weights = self._weights()
-        floats = [k for k, v in self.average.items() if v.is_floating_point()]
-        torch._foreach_lerp_(
-            [self.average[k] for k in floats], [weights[k].detach() for k in floats], 1 - decay
-        )
-        for key in self.average.keys() - set(floats):
-            self.average[key].copy_(weights[key])
+    def update(self, step: int, finite: Tensor | None = None) -> None:
+        """Take in the weights after step number `step` (counted from 1).
+
+        Args: finite: a boolean scalar on the weights' device; False: keep the average as it is.
+        """
+        share = 1 - min(self.decay, (1 + step) / (10 + step))
+        average = [self.average[key] for key in self._floats]
+        weights = [self.weights[key] for key in self._floats]
+        if finite is None:
+            torch._foreach_lerp_(average, weights, share)
+        else:
+            torch._foreach_lerp_(average, weights, [finite * share] * len(average))
+        for key in self.weights.keys() - set(self._floats):
+            self.average[key].copy_(self.weights[key])
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Within the context the networks carry the averaged weights."""
-        weights = self._weights()
-        with torch.no_grad():
-            own = {k: v.detach().clone() for k, v in weights.items()}
-            for key, value in weights.items():
-                value.copy_(self.average[key])
+        own = {key: value.clone() for key, value in self.weights.items()}
+        for key, value in self.weights.items():
+            value.copy_(self.average[key])
         try:
             yield
         finally:
-            with torch.no_grad():
-                for key, value in weights.items():
-                    value.copy_(own[key])
+            for key, value in self.weights.items():
+                value.copy_(own[key])
 
     def restore(self, average: dict[str, Tensor]) -> None:
         """Take the averages of an earlier run; KeyError if one is missing."""

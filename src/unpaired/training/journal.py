@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from unpaired.training.pace import Pace
@@ -21,21 +22,26 @@ class Journal:
         self.reporter, self.tracker, self.pace = reporter, tracker, pace
         self.recent: dict[str, list[float]] = {}
         """The losses logged since the last evaluation."""
-        self._sums: dict[str, Tensor] = {}
-        self._counted = 0
+        self._names: list[str] = []
+        self._sums: Tensor | None = None  # of each loss, and of steps
 
-    def add(self, losses: dict[str, Tensor]) -> None:
-        """The losses of a step, which stay on the device until a line is due."""
-        self._counted += 1
-        for name, value in losses.items():
-            self._sums[name] = self._sums.get(name, 0) + value
+    def add(self, losses: dict[str, Tensor], finite: Tensor) -> None:
+        """The losses of a step, which stay on the device until a line is due.
+
+        Args: finite: a boolean scalar on the device; False: the step does not count.
+        """
+        self._names = list(losses)
+        terms = torch.stack([*losses.values(), torch.ones_like(next(iter(losses.values())))])
+        terms = terms.masked_fill_(~finite, 0)
+        self._sums = terms if self._sums is None else self._sums + terms
 
     def log(self, step: int, lr: float, skipped: int) -> None:
         """A line of metrics: the means of the losses since the last one, if there are any."""
-        if not self._counted:
+        *totals, counted = [0.0] if self._sums is None else self._sums.tolist()
+        if not counted:
             return
-        losses = {name: float(total) / self._counted for name, total in self._sums.items()}
-        self._sums, self._counted = {}, 0
+        losses = {name: total / counted for name, total in zip(self._names, totals)}
+        self._sums = None
         self.remember(losses)
         if self.tracker is None:
             return

@@ -65,3 +65,13 @@ def autocast(
 ) -> contextlib.AbstractContextManager[None]:
     """The context in which networks run: autocast to `dtype`, or nothing for float32."""
     return contextlib.nullcontext() if dtype is None else torch.autocast(device.type, dtype)
+
+
+def without_autocast(
+    device: torch.device, dtype: torch.dtype | None
+) -> contextlib.AbstractContextManager[None]:
+    """Within `autocast(device, dtype)`: the context in which gradients are taken.
+
+    Autocast keeps its cast weights meanwhile.
+    """
+    return contextlib.nullcontext() if dtype is None else torch.autocast(device.type, enabled=False)

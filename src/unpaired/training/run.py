@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
 
 from unpaired.data.domains import DataSet
 from unpaired.data.order import spread
@@ -142,6 +141,9 @@ class _Run:
         epoch_steps = max(1, self.shares.train.steps_per_epoch // config.accumulate)
         self.pace, self.watch = Pace(config.length, epoch_steps), Watch()
         self.journal = Journal(reporter, None, self.pace)
+        # reading the guard waits for the device; on a CPU there is nothing to wait for
+        self.look_every = 1 if self.trainer.device.type == "cpu" else config.patience
+        self.skipped = 0  # as last read
         self.pictured = self.saved = -1  # step of the last grid and checkpoint
         self.pictured_at = self.saved_at = -SECONDS_BETWEEN_PICTURES
         self.opened = contextlib.ExitStack()  # what `close` closes
@@ -177,6 +179,7 @@ class _Run:
                     "what it had, or start a new run with another --out"
                 )
             self.saved = self.pictured = self.trainer.steps
+            self.skipped = self.trainer.guard.read().skipped
             self.reporter.say(f"continuing {self.out} from step {card.step}")
         if self.main:
             write_yaml(self.config, self.out / "config.yaml")
@@ -205,6 +208,7 @@ class _Run:
 
     def checkpoint(self) -> None:
         """Save the complete state; every process takes part, the main one writes."""
+        self.look()
         if not self.main or self.saved == self.trainer.steps:
             return
         state = self.trainer.state()
@@ -242,15 +246,14 @@ class _Run:
                     self.checkpoint()
                     raise
                 step = self.trainer.step([self.trainer.on_device(b) for b in batches], progress)
-                if step.finite:
-                    self.journal.add(step.losses)
-                else:
-                    self._not_finite(step.losses)
+                self.journal.add(step.losses, step.finite)
                 now = self.trainer.steps
+                if now % self.look_every == 0 or now % self.config.log_every == 0:
+                    self.look()
                 images = self.config.batch * self.config.accumulate * self.accelerator.num_processes
                 self.pace.tick(now * images)
                 if now % self.config.log_every == 0:
-                    self.journal.log(now, step.lr, self.trainer.skipped)
+                    self.journal.log(now, step.lr, self.skipped)
                 if self.reporter.due():
                     self.journal.show(now, step.losses)
                 if self.config.evaluate_every and now % self.config.evaluate_every == 0:
@@ -263,6 +266,7 @@ class _Run:
                     raise Interrupted(signals.received, self.out, now)
                 if self._due(self.config.checkpoint_every, self.saved_at):
                     self.checkpoint()
+            self.look()
             if progress >= 1:
                 self.watch.stopped = None  # it ended by its length
             if self.watch.last_step != self.trainer.steps:
@@ -270,7 +274,7 @@ class _Run:
             self.checkpoint()
             self.sample()
             self.journal.show(self.trainer.steps, {})
-        self.journal.end(self.trainer.steps, self.trainer.skipped, self.watch)
+        self.journal.end(self.trainer.steps, self.skipped, self.watch)
 
     def _due(self, every: int | None, last: float) -> bool:
         """By count if `every` is given; else at an epoch's end, if the last was a while ago."""
@@ -281,17 +285,20 @@ class _Run:
             and time.monotonic() - last >= SECONDS_BETWEEN_PICTURES
         )
 
-    def _not_finite(self, losses: dict[str, Tensor]) -> None:
-        trainer = self.trainer
-        bad = [name for name, value in losses.items() if not value.isfinite()] or ["a gradient"]
+    def look(self) -> None:
+        """Wait for the device; tell of steps that were not finite, and stop after too many."""
+        faults = self.trainer.guard.read()
+        if faults.skipped == self.skipped:
+            return
+        self.skipped, bad = faults.skipped, ", ".join(faults.names)
         self.reporter.say(
-            f"warning: step {trainer.steps}: {', '.join(bad)} not finite; no player stepped "
-            f"({trainer.skipped_in_a_row} in a row, {trainer.skipped} in all)"
+            f"warning: step {faults.step}: {bad} not finite; no player stepped "
+            f"({faults.in_a_row} in a row, {faults.skipped} in all)"
         )
-        if trainer.skipped_in_a_row >= self.config.patience:
+        if faults.in_a_row >= self.config.patience:
             raise DivergedError(
-                f"{', '.join(bad)} not finite for {trainer.skipped_in_a_row} steps in a row up to "
-                f"step {trainer.steps}; the last good checkpoint is "
+                f"{bad} not finite for {faults.in_a_row} steps in a row up to "
+                f"step {faults.step}; the last good checkpoint is "
                 f"{find_checkpoint(self.out) if self.saved >= 0 else 'none'}; try a smaller "
                 "--optimizer.lr, --clip 1, or --precision fp32"
             )
@@ -313,6 +320,7 @@ class _Run:
         """Judge the weights that will be used on the held-out share, if any; keep the best."""
         if self.evaluator is None:
             return
+        self.look()
         judgement = self.evaluator(self.journal.recent)
         self.trainer.plateau.observe(judgement.score, self.config.schedule)
         better = self.watch.take(self.trainer.steps, judgement)
