@@ -8,14 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from scipy.special import stdtrit
-
 from unpaired.data.decode import Pixels, read_picture
 from unpaired.data.images import DomainName
 from unpaired.data.order import spread
 from unpaired.errors import UserError
-from unpaired.evaluation.estimates import Estimate
+from unpaired.evaluation.estimates import Estimate, student_estimate
 from unpaired.evaluation.failures import FAILURES
 from unpaired.evaluation.figures import compared_curves, data_uri, intervals
 from unpaired.evaluation.metrics import METRICS, Scores
@@ -151,10 +148,7 @@ def combined(estimates: Sequence[dict[str, float]]) -> Estimate:
     """
     if len(estimates) == 1:
         return Estimate(**estimates[0])
-    values = np.array([estimate["value"] for estimate in estimates])
-    mean, deviation = float(values.mean()), float(values.std(ddof=1))
-    half = float(stdtrit(len(values) - 1, 0.975)) * deviation / len(values) ** 0.5
-    return Estimate(mean, mean - half, mean + half, deviation)
+    return student_estimate([estimate["value"] for estimate in estimates])
 
 
 def combined_scores(seen: Sequence[Sighting], row: str) -> Scores:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 RESAMPLES = 1000
 
@@ -52,3 +54,17 @@ def mean_estimate(values: Numbers, seed: int = 0, resamples: int = RESAMPLES) ->
         raise ValueError("no pictures to take a mean over")
     weights = draws(len(values), seed, resamples)
     return estimate(float(values.mean()), weights @ values / len(values))
+
+
+def student_estimate(values: Sequence[float]) -> Estimate:
+    """The mean of one number per training run, with Student's 95% interval, which is wide for few.
+
+    `error` is the deviation of the numbers.
+
+    Raises: ValueError for fewer than two.
+    """
+    if len(values) < 2:
+        raise ValueError("one number has no interval; give two or more")
+    mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
+    half = float(stdtrit(len(values) - 1, 0.975)) * deviation / len(values) ** 0.5
+    return Estimate(mean, mean - half, mean + half, deviation)
