@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import psutil
 import torch
 from accelerate import Accelerator
@@ -26,6 +25,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from unpaired.bench.loading import write_jpegs
 from unpaired.data.batches import Batches
 from unpaired.data.domains import Domain, file_domain
 from unpaired.data.images import ImageConfig
@@ -35,28 +35,6 @@ from unpaired.training.presets import apply_preset
 from unpaired.training.trainer import Trainer
 
 Batch = dict[str, Tensor]
-
-
-def write_jpegs(folder: Path, count: int, side: int) -> list[Path]:
-    """Pictures with detail at every scale, as photos have: some 2 bits per pixel."""
-    rng = np.random.default_rng(side)
-    folder.mkdir()
-    files = []
-    for number in range(count):
-        pixels = np.zeros((side, side, 3), np.float32)
-        scale = 4
-        while scale <= side:
-            noise = rng.normal(size=(scale, scale, 3)).astype(np.float32)
-            for c in range(3):
-                plane = Image.fromarray(noise[:, :, c]).resize((side, side))
-                pixels[:, :, c] += np.asarray(plane) * scale**-0.7
-            scale *= 2
-        low, high = pixels.min(), pixels.max()
-        files.append(folder / f"{number:03}.jpg")
-        Image.fromarray(((pixels - low) / (high - low) * 255).astype(np.uint8)).save(
-            files[-1], quality=92
-        )
-    return files
 
 
 class Plain(Dataset[Batch]):

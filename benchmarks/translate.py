@@ -19,44 +19,10 @@ from torch import Tensor
 
 from benchmarks.naive import with_torch_norms
 from benchmarks.tiling import translator
+from unpaired.bench.operations import operations
+from unpaired.bench.peak import convolution_peak
 
 Pass = Callable[[], Tensor]
-
-
-def peak() -> float:
-    """Operations per second of a large bf16 convolution (channels-last): the best of some."""
-    conv = torch.nn.Conv2d(256, 256, 3, padding=1).to(
-        dtype=torch.bfloat16, memory_format=torch.channels_last
-    )
-    x = torch.randn(1, 256, 128, 128).to(torch.bfloat16, memory_format=torch.channels_last)
-    seconds = []
-    for _ in range(12):
-        began = time.perf_counter()
-        conv(x)
-        seconds.append(time.perf_counter() - began)
-    return 2 * 256 * 256 * 9 * 128 * 128 / min(seconds)
-
-
-def operations(network: torch.nn.Module, x: Tensor) -> float:
-    """Of the convolutions in one pass, two per multiplication."""
-    total = 0.0
-
-    def count(module: torch.nn.Module, given: tuple[Tensor, ...], out: Tensor) -> None:
-        nonlocal total
-        transposed = isinstance(module, torch.nn.ConvTranspose2d)
-        pixels = given[0] if transposed else out
-        places = pixels.shape[0] * pixels.shape[2] * pixels.shape[3]
-        total += 2 * module.weight.numel() * places  # type: ignore[union-attr,operator]
-
-    hooks = [
-        m.register_forward_hook(count)  # type: ignore[arg-type]
-        for m in network.modules()
-        if isinstance(m, (torch.nn.Conv2d, torch.nn.ConvTranspose2d))
-    ]
-    network(x)
-    for hook in hooks:
-        hook.remove()
-    return total
 
 
 @torch.inference_mode()
@@ -79,7 +45,8 @@ def measure(size: int, filters: int, blocks: int, rounds: int) -> None:
             results[name] = run()
             if number:
                 seconds[name].append(time.perf_counter() - began)
-    work, best = operations(naive, x), peak()
+    work = operations(lambda: naive(x))
+    best = convolution_peak(torch.device("cpu"), torch.bfloat16)
     print(f"{size} x {size}; convolution peak {best / 1e9:.0f} GFLOP/s")
     for name, own in seconds.items():
         ratios = [n / s for n, s in zip(seconds["naive fp32"], own)]

@@ -24,6 +24,7 @@ FLOORS = [
     "demo",
     "reproduction",
     "doctor",
+    "bench",
     "cli",
 ]
 """A module imports from its own floor or from one named before it."""
@@ -80,6 +81,7 @@ def loaded_by(*arguments: str) -> set[str]:
         ("-m", "unpaired", "demo", "--help"),
         ("-m", "unpaired", "evaluate", "--help"),
         ("-m", "unpaired", "doctor", "--help"),
+        ("-m", "unpaired", "bench", "--help"),
         ("-m", "unpaired", "data", "list"),
     ],
     ids=" ".join,

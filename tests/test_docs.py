@@ -23,6 +23,7 @@ CALLED = [  # what each verb calls once its options are understood
     "unpaired.demo.demo",
     "unpaired.data.check.check_dataset",
     "unpaired.doctor.examine",
+    "unpaired.bench.machine.bench",
     "unpaired.evaluation.report.write_report",
     "unpaired.evaluation.instruments.load_segmenter",
     "unpaired.evaluation.ceiling.make_segmenter",

@@ -36,13 +36,13 @@ def examine() -> Findings:
     memory, disk = psutil.virtual_memory(), shutil.disk_usage(Path.cwd())
     return {
         "versions": {
-            "unpaired": _version("unpaired"),
+            "unpaired": version("unpaired"),
             "python": platform.python_version(),
             "system": platform.platform(),
-            **{name: _version(name) for name in PACKAGES},
+            **{name: version(name) for name in PACKAGES},
         },
         "devices": {
-            "processor": f"{_processor()}, {os.cpu_count()} cores",
+            "processor": f"{processor()}, {os.cpu_count()} cores",
             "threads torch uses": str(torch.get_num_threads()),
             **_accelerators(),
             "--device auto": str(device),
@@ -62,14 +62,14 @@ def examine() -> Findings:
     }
 
 
-def _version(package: str) -> str:
+def version(package: str) -> str:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return f"missing: pip install {package}"
 
 
-def _processor() -> str:
+def processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():

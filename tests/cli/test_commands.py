@@ -45,7 +45,8 @@ def test_help_names_every_verb_and_version_is_the_packages(capsys):
 
 
 @pytest.mark.parametrize(
-    "verb", ["demo", "translate", "stylize", "evaluate", "doctor", "train cyclegan", "data check"]
+    "verb",
+    ["demo", "translate", "stylize", "evaluate", "doctor", "bench", "train cyclegan", "data check"],
 )
 def test_every_verb_explains_its_options(verb, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -114,6 +114,16 @@ CASES = {
     "data with a wrong verb": ("data chekc", "did you mean check"),
     "data list of something": ("data list good", "good"),
     "data check of nothing": ("data check", "--data"),
+    "bench of an unknown method": ("bench --method cyclegam", "did you mean cyclegan"),
+    "bench of what the method lacks": ("bench --method cogan --blocks 2", "--blocks is nothing"),
+    "bench of a size that does not fit": ("bench --filters 2 --size 66", "multiple of 4"),
+    "bench of a size that is too small": ("bench --filters 2 --size 16", "--size is 16"),
+    "bench of a size twice": ("bench --size 64 64", "one size twice"),
+    "bench of no batch": ("bench --batch 0", "--batch is 0"),
+    "bench of no time": ("bench --seconds -1", "--seconds is -1"),
+    "bench of tiny translations": ("bench --translate 4", "--translate is 4"),
+    "bench of an unknown preset": ("bench --preset huge", "huge"),
+    "bench on a device that is not there": ("bench --device cuda:7", "cuda:7"),
     "doctor with an unknown option": ("doctor --josn a", "did you mean --json"),
 }
 

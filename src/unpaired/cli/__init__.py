@@ -24,6 +24,7 @@ Image translation without paired examples.
   study       can people tell generated pictures from real ones?
   data        list the named data sets; check a data set before training
   doctor      this machine: versions, devices, precision, memory, optional parts
+  bench       this machine: step time, images/s, memory, share of the peak, what to expect
 
 `unpaired VERB --help` lists a verb's options. `unpaired --version` prints the version.
 """
@@ -39,6 +40,7 @@ VERBS = {
     "study": "unpaired.cli.study",
     "data": "unpaired.cli.data",
     "doctor": "unpaired.cli.doctor",
+    "bench": "unpaired.cli.bench",
 }
 """Where each verb lives: a module with a function `run(arguments) -> exit code`."""
 

@@ -1,0 +1,1 @@
+"""What this machine does: its peak, training steps, translations, reading of pictures."""

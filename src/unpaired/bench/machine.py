@@ -1,0 +1,132 @@
+"""All that `unpaired bench` measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import psutil
+import torch
+
+from unpaired.bench.child import alone
+from unpaired.bench.loading import LoadingFigures, measure_loading
+from unpaired.bench.outlook import SIZE, Outlook, look_out
+from unpaired.bench.peak import convolution_peak
+from unpaired.bench.step import StepFigures, demands, measure_step
+from unpaired.bench.translation import ENVIRONMENT, TranslationFigures, measure_translation
+from unpaired.doctor import processor, version
+from unpaired.training.config import TrainConfig, to_dict
+from unpaired.training.precision import choose_device, choose_precision
+
+BUDGET = 5.0  # seconds for the repetitions of each step and translation
+TRANSLATED = (256, 1024)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A machine, measured. Every figure holds for this machine, at this moment."""
+
+    machine: dict[str, Any]
+    setting: dict[str, Any]
+    """The training's configuration; its `size` is that of the first step."""
+    precision: str
+    """What steps and translations computed in: fp32, bf16 or fp16."""
+    peaks: dict[str, float]
+    """By precision: operations per second of large convolutions."""
+    steps: tuple[StepFigures, ...]
+    translations: tuple[TranslationFigures, ...]
+    loading: LoadingFigures
+    outlook: Outlook
+
+    def numbers(self) -> dict[str, Any]:
+        """All of it as plain values, with rates and shares of the peak."""
+        peak = self.peaks[self.precision]
+        return {
+            **asdict(self),
+            "steps": [_rated(one, peak) for one in self.steps],
+            "translations": [_rated(one, peak) for one in self.translations],
+        }
+
+
+def _rated(figures: StepFigures | TranslationFigures, peak: float) -> dict[str, Any]:
+    return {
+        **asdict(figures),
+        "images_per_second": figures.images_per_second,
+        "operations_per_second": figures.operations_per_second,
+        "share_of_peak": figures.operations_per_second / peak,
+    }
+
+
+def bench(
+    config: TrainConfig[Any],
+    sizes: Sequence[int],
+    *,
+    translated: Sequence[int] = TRANSLATED,
+    budget: float = BUDGET,
+    say: Callable[[str], None] | None = None,
+) -> Bench:
+    """Measure this machine.
+
+    Args:
+        config: of the training whose steps are taken; its size is replaced by each of `sizes`.
+        translated: sides of the pictures that are translated, by the network for 256 pixels.
+        budget: seconds for the repetitions of each step and translation; a slow one takes longer.
+        say: is told what is measured next; it may take a minute in all.
+    Raises: UserError if something doesn't fit the method, or the memory.
+    """
+    configs = [replace(config, size=size) for size in sizes]
+    paper = replace(config, size=SIZE)
+    for one in configs:  # what doesn't fit is said before the work
+        demands(one)
+    work, state = demands(paper)
+    tell = say or (lambda _: None)
+    device = choose_device(config.device)
+    dtype = choose_precision(config.precision, device)
+    peaks = {}
+    for peak_of in dict.fromkeys((torch.float32, dtype or torch.float32)):
+        tell(f"convolution peak in {NAMES[peak_of]}")
+        peaks[NAMES[peak_of]] = convolution_peak(device, peak_of, min(budget, 1.0))
+    steps = []
+    for one in configs:
+        tell(f"training step, {one.size} x {one.size}, batch {one.batch}")
+        steps.append(alone(measure_step, one, budget, environment={}))
+    translations = []
+    for size in translated:
+        tell(f"translating, {size} x {size}")
+        figures = alone(measure_translation, paper, size, budget, environment=ENVIRONMENT)
+        translations.append(figures)
+    tell("reading pictures")
+    return Bench(
+        machine=describe(device),
+        setting=to_dict(configs[0]),
+        precision=NAMES[dtype or torch.float32],
+        peaks=peaks,
+        steps=tuple(steps),
+        translations=tuple(translations),
+        loading=measure_loading(max(sizes)),
+        outlook=look_out(work, state, steps, free_memory(device)),
+    )
+
+
+NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on the device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return int(psutil.virtual_memory().available)
+
+
+def describe(device: torch.device) -> dict[str, Any]:
+    """What the figures belong to."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    return {
+        "device": str(device),
+        "name": name,
+        "threads": torch.get_num_threads(),
+        "memory": free_memory(device),
+        "torch": version("torch"),
+        "unpaired": version("unpaired"),
+    }

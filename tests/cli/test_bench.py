@@ -1,0 +1,61 @@
+"""`unpaired bench` from outside. Nothing here says how fast it must be."""
+
+import contextlib
+import io
+import json
+
+import pytest
+
+from unpaired.cli import run
+
+TINY = "--size 32 --filters 2 --blocks 1 --batch 2 --translate 32 --seconds 0"
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory) -> tuple[dict, str]:
+    """The numbers, and what stood on paper."""
+    file, paper = tmp_path_factory.mktemp("bench") / "bench.json", io.StringIO()
+    with contextlib.redirect_stdout(paper):
+        assert run([*f"bench {TINY} --precision fp32 --json".split(), str(file)]) == 0
+    return json.loads(file.read_text()), paper.getvalue()
+
+
+def test_the_numbers_agree_with_each_other(found):
+    numbers, _ = found
+    assert set(numbers) == {
+        "machine",
+        "setting",
+        "precision",
+        "peaks",
+        "steps",
+        "translations",
+        "loading",
+        "outlook",
+    }
+    assert set(numbers["peaks"]) == {"fp32"} == {numbers["precision"]}
+    assert [one["size"] for one in numbers["steps"]] == [32]
+    for one in [*numbers["steps"], *numbers["translations"]]:
+        seconds = one["seconds"]
+        assert 0 < seconds["low"] <= seconds["median"] <= seconds["high"]
+        assert seconds["count"] >= 3
+        assert one["images_per_second"] * seconds["median"] == pytest.approx(one.get("batch", 1))
+        assert one["operations_per_second"] * seconds["median"] == pytest.approx(one["operations"])
+        share = one["operations_per_second"] / numbers["peaks"]["fp32"]
+        assert one["share_of_peak"] == pytest.approx(share)
+        assert one["memory"] > 0
+    low, high = numbers["outlook"]["seconds"]
+    assert numbers["outlook"]["hours"] == pytest.approx(
+        [one * 100_000 / 3600 for one in (low, high)]  # 200 epochs of 500 batches
+    )
+    assert not numbers["outlook"]["measured"]
+    assert numbers["setting"]["settings"]["filters"] == 2
+
+
+def test_paper_shows_what_the_numbers_say(found):
+    numbers, paper = found
+    for one in [*numbers["steps"], *numbers["translations"]]:
+        assert f"{one['images_per_second']:.3g}" in paper
+    assert "32 x 32, torch" in paper
+    assert "200 epochs of 1,000 pictures" in paper
+    assert "\x1b" not in paper
+    assert max(map(len, paper.splitlines())) < 200
