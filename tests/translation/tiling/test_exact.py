@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tests.translation.tiling.networks import CONFIGS, translator
+from unpaired.data.decode import Picture
 from unpaired.errors import UserError
 from unpaired.networks.blocks import InstanceNorm, ReflectionPad
 from unpaired.translation.tiling.exact import Exact, Gathered, can_be_tiled
 from unpaired.translation.tiling.fields import Pointwise, strips
 from unpaired.translation.tiling.kept import Shelf, Tee
+from unpaired.translation.tiling.large import exactly
+from unpaired.translation.tiling.room import disk_needed
+from unpaired.translation.tiling.sources import Held
 
 CPU = torch.device("cpu")
 
@@ -175,6 +179,29 @@ def test_a_full_disk_is_said_with_its_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 100, 0))
     with pytest.raises(UserError, match="make room, set TMPDIR to a larger disk, or give --tiles"):
         in_pieces(translator("resnet").method.G, torch.rand(1, 3, 64, 64), folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("memory", [0.0, 5e5], ids=["on disk", "partly"])
+def test_the_disk_that_is_needed_is_known_before_the_first_sweep(name, memory, tmp_path):
+    network = translator(name).method.G
+    x = torch.rand(1, 3, 112, 80) * 2 - 1
+    needed = disk_needed(network, Given(x), torch.float32, memory)
+    _, run = in_pieces(network, x, memory, folder=tmp_path)
+    assert needed == run.shelf.spilled
+    assert needed > 0 or memory or name != "resnet"
+
+
+def test_too_little_disk_is_said_before_the_first_sweep(tmp_path, monkeypatch):
+    picture = Held(Picture(np.zeros((96, 96, 3), np.uint8)))
+    translate, sweeps = translator("resnet"), []
+    needed = disk_needed(translate.method.G, Given(torch.empty(1, 3, 96, 96)), torch.float32, 0)
+    monkeypatch.setattr(Shelf, "free", lambda _: needed - 1)  # any one map would fit
+    with pytest.raises(UserError, match="make room, set TMPDIR to a larger"):
+        list(exactly(translate, picture, memory=0, folder=tmp_path, on_sweep=sweeps.append))
+    assert not sweeps
+    monkeypatch.setattr(Shelf, "free", lambda _: needed)
+    assert list(exactly(translate, picture, memory=0, folder=tmp_path))
 
 
 def test_a_layer_that_nobody_described_is_refused():

@@ -82,13 +82,17 @@ class Exact:
         size = x.channels * x.height * x.width * self.dtype.itemsize
         if size <= self.shelf.memory or 2 * size / BYTES < cost:
             x = self.kept(x)
+        return x, self.sweep(x)
+
+    def sweep(self, x: Field) -> Statistics:
+        """Statistics of the whole field."""
         gathered = Gathered(x.channels)
         for _, rows in strips(x, self.strip_height(x), up=self.sweeps % 2 == 1):
             gathered.add(rows)
         self.sweeps += 1
         if self.on_sweep:
             self.on_sweep(self.sweeps)
-        return x, gathered.statistics(self.shelf.device)
+        return gathered.statistics(self.shelf.device)
 
     def kept(self, x: Field) -> Tee:
         """The field, held from its first sweep on."""

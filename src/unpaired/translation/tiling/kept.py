@@ -39,7 +39,7 @@ class Shelf:
         if size <= self.memory:
             self.memory -= size
             return InMemory(field, dtype, self, size)
-        free = shutil.disk_usage(self.folder).free
+        free = self.free()
         if size > free:
             raise UserError(
                 f'"{self.folder}" has {free / GIB:.1f} GiB free, and one feature map needs '
@@ -48,6 +48,10 @@ class Shelf:
         self.on_disk += size
         self.spilled = max(self.spilled, self.on_disk)
         return OnDisk(field, dtype, self, size)
+
+    def free(self) -> float:
+        """Bytes of the folder's disk that nobody has."""
+        return shutil.disk_usage(self.folder).free
 
 
 class Kept:
@@ -90,10 +94,14 @@ class Tee(Derived):
         for first, rows in new:
             self.kept.write(first, rows)
         if len(self.done) == self.height:
-            self.parent = self.kept  # and what it was computed from is given up
+            self.finish()
         if len(new) == 1 and new[0][0] == top and new[0][1].shape[2] == bottom - top:
             return new[0][1]
         return self.kept.rows(top, bottom)
+
+    def finish(self) -> None:
+        """All of it is kept; what it was computed from is given up."""
+        self.done, self.parent = range(self.height), self.kept
 
 
 class InMemory(Kept):

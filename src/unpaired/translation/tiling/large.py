@@ -19,6 +19,7 @@ from unpaired.translation.tiling.exact import Exact, can_be_tiled
 from unpaired.translation.tiling.fast import sample, tiles_of
 from unpaired.translation.tiling.fields import strips
 from unpaired.translation.tiling.kept import Shelf
+from unpaired.translation.tiling.room import require_room
 from unpaired.translation.tiling.sources import Image, Source
 from unpaired.translation.translator import Translator, padding
 
@@ -100,7 +101,9 @@ def exactly(
     ready = prepare(translator, source, direction)
     if memory is None:
         memory = psutil.virtual_memory().available / 4
-    run = Exact(Shelf(memory, folder, translator.device), ready.dtype, on_sweep=on_sweep)
+    shelf = Shelf(memory, folder, translator.device)
+    require_room(ready.network, ready.image, ready.dtype, shelf)
+    run = Exact(shelf, ready.dtype, on_sweep=on_sweep)
     with torch.autocast(translator.device.type, enabled=False):
         result = run(ready.network, ready.image)
         yield from ready.pieces(strips(result, run.strip_height(result)))
