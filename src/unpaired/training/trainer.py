@@ -48,6 +48,9 @@ class Trainer:
         # channels-last is what bf16 convolutions compute in; our norms keep it
         self.method = method.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.dtype = choose_precision(config.precision, self.device)
+        if config.compile:  # in place, so that weights keep their names
+            for network in method.networks(method.players[0]):
+                network.compile(dynamic=False)
         self.players = [Player(method, name, config.optimizer) for name in method.players]
         saved = method.state_dict()  # a frozen net's buffers are not persistent, and don't change
         self.buffers = [b for name, b in method.named_buffers() if name in saved]
@@ -161,10 +164,13 @@ class Trainer:
 
     @contextlib.contextmanager
     def translating(self) -> Iterator[Translate]:
-        """`translate` with the weights that will be used, in evaluation mode, on any device."""
+        """`translate` with the weights that will be used, in evaluation mode, on any device.
+
+        Never compiled: sizes and batches are others than in training, each would be compiled anew.
+        """
         with self.ema.applied() if self.ema else contextlib.nullcontext():
             self.method.eval()
-            with torch.no_grad():
+            with torch.no_grad(), torch.compiler.set_stance("force_eager"):
                 yield lambda images, way: self.method.translate(images.to(self.device), way)
         self.method.train()
 
