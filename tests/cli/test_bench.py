@@ -6,7 +6,10 @@ import json
 
 import pytest
 
+from tests.methods.tiny import tiny_settings
+from unpaired.bench import machine
 from unpaired.cli import run
+from unpaired.training.config import TrainConfig
 
 TINY = "--size 32 --filters 2 --blocks 1 --batch 2 --translate 32 --seconds 0"
 
@@ -49,6 +52,16 @@ def test_the_numbers_agree_with_each_other(found):
     )
     assert not numbers["outlook"]["measured"]
     assert numbers["setting"]["settings"]["filters"] == 2
+
+
+def test_a_picture_that_a_method_cannot_translate_is_left_out(monkeypatch):
+    monkeypatch.setattr(machine, "alone", lambda run, *given, environment: run(*given))
+    monkeypatch.setattr(machine, "convolution_peak", lambda *given: 1e12)
+    config = TrainConfig(tiny_settings("cogan"), method="cogan", precision="fp32", device="cpu")
+    said = []
+    found = machine.bench(config, [16], translated=[300], budget=0, say=said.append)
+    assert found.translations == ()
+    assert any("no translation of 300 x 300: cogan renders" in text for text in said)
 
 
 def test_paper_shows_what_the_numbers_say(found):

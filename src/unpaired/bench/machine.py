@@ -16,6 +16,7 @@ from unpaired.bench.peak import convolution_peak
 from unpaired.bench.step import StepFigures, demands, measure_step
 from unpaired.bench.translation import ENVIRONMENT, TranslationFigures, measure_translation
 from unpaired.doctor import processor, version
+from unpaired.errors import UserError
 from unpaired.training.config import TrainConfig, to_dict
 from unpaired.training.precision import choose_device, choose_precision
 
@@ -70,7 +71,8 @@ def bench(
 
     Args:
         config: of the training whose steps are taken; its size is replaced by each of `sizes`.
-        translated: sides of the pictures that are translated, by the network for 256 pixels.
+        translated: sides of the pictures that are translated, by the network for 256 pixels;
+            those that can't be are left out.
         budget: seconds for the repetitions of each step and translation; a slow one takes longer.
         say: is told what is measured next; it may take a minute in all.
     Raises: UserError if something doesn't fit the method, or the memory.
@@ -94,8 +96,12 @@ def bench(
     translations = []
     for size in translated:
         tell(f"translating, {size} x {size}")
-        figures = alone(measure_translation, paper, size, budget, environment=ENVIRONMENT)
-        translations.append(figures)
+        try:
+            figures = alone(measure_translation, paper, size, budget, environment=ENVIRONMENT)
+        except UserError as error:  # too large for the method, or for the memory
+            tell(f"no translation of {size} x {size}: {error}")
+        else:
+            translations.append(figures)
     tell("reading pictures")
     return Bench(
         machine=describe(device),

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from unpaired.bench.child import Memory
 from unpaired.bench.clock import Spread, repeated, spread
@@ -71,13 +70,9 @@ def measure_translation(config: TrainConfig[Any], size: int, budget: float) -> T
     translator = untrained_translator(config)
     pixels = np.random.default_rng(0).random((1, size, size, 3), np.float32) * 2 - 1
     way = translator.directions[0]
-    seconds = repeated(lambda: translator.units(pixels, way), translator.device, budget, warm_up=1)
-    peak = memory.peak()
-    translator.method.to("meta")
-    work = operations(
-        lambda: translator.method.translate(torch.zeros(1, 3, size, size, device="meta"), way)
-    )
-    return TranslationFigures("torch", size, spread(seconds), work, peak)
+    work = operations(lambda: translator.units(pixels, way))  # and warmed up
+    seconds = repeated(lambda: translator.units(pixels, way), translator.device, budget, warm_up=0)
+    return TranslationFigures("torch", size, spread(seconds), work, memory.peak())
 
 
 ENVIRONMENT = {"THP_MEM_ALLOC_ENABLE": "1"}

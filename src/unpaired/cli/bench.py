@@ -94,7 +94,7 @@ def run(arguments: list[str]) -> int:
         asked.size or usual,
         translated=asked.translate,
         budget=asked.seconds,
-        say=lambda text: print(f"measuring: {text}", file=sys.stderr, flush=True),
+        say=lambda text: print(f"bench: {text}", file=sys.stderr, flush=True),
     )
     show(found, sys.stdout)
     if asked.json:
