@@ -78,8 +78,8 @@ class TrainConfig(Generic[S]):
     device: str = "auto"
     """cpu, cuda, cuda:1, mps, or auto."""
     compile: bool = False
-    """Compile the networks that translate with torch.compile: a minute at the start, then steps that
-    may be faster, on GPUs above all; numbers differ by rounding."""
+    """Compile the networks that translate with torch.compile: a minute at the start, then steps may
+    be faster, on GPUs above all; numbers differ by rounding."""
     preset: tyro.conf.Suppress[str | None] = None
     images: ImageConfig = field(default_factory=ImageConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
