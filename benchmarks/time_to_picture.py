@@ -1,14 +1,15 @@
 """How good are the pictures after so many minutes of training?
 
     python -m benchmarks.time_to_picture --out FOLDER [--classes camvid --segmenter DIR] \\
-        "peer=runs/peer@0.415" "ours, 5 min=runs/five@0.22" "ours, 20 min=runs/twenty@0.22"
+        "the peer=runs/peer@0.415" "ours, 5 min=runs/ours@0.115#2610" "ours=runs/ours@0.115"
 
 Each run is NAME=FOLDER@SECONDS: what a step takes on the idle machine (benchmarks/clock.py), so
-that runs can be trained on a busy one. Kept checkpoints (`--checkpoint-every N --keep 60`) are
-judged on the test pictures as `unpaired evaluate` judges a run: KID to the real pictures, and, if
-the data have label images and a segmenter reads the photos, the FCN score. A learning rate that
-falls belongs to the length of a run: a point in the middle is not what a run of that length would
-have reached. At a constant rate it is.
+that runs can be trained on a busy one; #STEP at the end takes that one checkpoint instead of all.
+Kept checkpoints (`--checkpoint-every N --keep 60`) are judged on the test pictures as `unpaired
+evaluate` judges a run: KID to the real pictures, and, if the data have label images and a
+segmenter reads the photos, the FCN score. A learning rate that falls belongs to the length of a
+run: a point in the middle is not what a run of that length would have reached. At a constant rate
+it is.
 
 Writes curves.json, curves.png and strip.png (test pictures at even steps: the input, every run's
 last translation, the truth) to the folder, and prints a table. Points that curves.json already has
@@ -55,16 +56,26 @@ class Run:
     folder: Path
     seconds: float
     """Of a step on the idle machine."""
+    step: int | None = None
+    """The only checkpoint that counts; None: all of them."""
 
     @classmethod
     def parse(cls, text: str) -> Run:
-        """From NAME=FOLDER@SECONDS. Raises: ValueError, which argparse explains."""
+        """From NAME=FOLDER@SECONDS[#STEP]. Raises: ValueError, which argparse explains."""
         name, _, rest = text.partition("=")
-        folder, _, seconds = rest.rpartition("@")
-        return cls(name, Path(folder), float(seconds))
+        folder, _, rest = rest.rpartition("@")
+        seconds, _, step = rest.partition("#")
+        return cls(name, Path(folder), float(seconds), int(step) if step else None)
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint whose pictures are shown."""
+        return find_checkpoint(self.folder, "latest" if self.step is None else str(self.step))
 
     def checkpoints(self, every: int) -> list[Path]:
         """Every so-many-th kept checkpoint, counted from the last, oldest first."""
+        if self.step is not None:
+            return [self.last]
         kept = sorted((self.folder / "checkpoints").glob("step_*"))
         return kept[::-1][::every][::-1]
 
@@ -227,7 +238,7 @@ def strip(runs: list[Run], judge: Judge, path: Path, scale: int = 1) -> None:
     The pictures are evenly spread over the test set, the first one included: nobody chose them.
     """
     columns = [as_rgb(as_pictures_of(judge.inputs, judge.real))]
-    columns += [as_rgb(judge.translations(find_checkpoint(run.folder))) for run in runs]
+    columns += [as_rgb(judge.translations(run.last)) for run in runs]
     if judge.views.paired:
         columns.append(as_rgb(judge.real))
     sheet = mosaic([[column[i] for column in columns] for i in spread(len(judge.inputs), SHOWN)])
@@ -241,7 +252,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", type=Run.parse, nargs="+", metavar="NAME=FOLDER@SECONDS")
+    parser.add_argument("runs", type=Run.parse, nargs="+", metavar="NAME=FOLDER@SECONDS[#STEP]")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--direction", choices=("x2y", "y2x"), default="x2y")
     parser.add_argument("--classes", help="camvid, cityscapes, ..., or a file")
