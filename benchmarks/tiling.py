@@ -31,7 +31,7 @@ import torch
 from unpaired.data.catalog import worldtiles_view
 from unpaired.data.decode import Picture, Pixels
 from unpaired.methods.cyclegan import CycleGAN, CycleGANConfig
-from unpaired.training.checkpoint import Card
+from unpaired.training.card import Card
 from unpaired.training.precision import Precision
 from unpaired.translation.tiling.large import exactly
 from unpaired.translation.tiling.sinks import write_tiff

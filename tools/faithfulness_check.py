@@ -29,8 +29,9 @@ from unpaired.evaluation.faithfulness import (
     structure_change_map,
 )
 from unpaired.evaluation.views import open_views
-from unpaired.training.checkpoint import find_checkpoint, read_images
+from unpaired.training.checkpoint import read_images
 from unpaired.training.config import read_yaml
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.shares import data_of
 from unpaired.translation.translator import Translator
 

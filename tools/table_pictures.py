@@ -15,8 +15,10 @@ from unpaired.evaluation.comparison import Entry, saved_translation, sightings
 from unpaired.evaluation.scores import domains
 from unpaired.evaluation.views import open_views
 from unpaired.reproduction import CONTENDERS
-from unpaired.training.checkpoint import find_checkpoint, read_card, read_images
+from unpaired.training.card import read_card
+from unpaired.training.checkpoint import read_images
 from unpaired.training.config import read_yaml
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.shares import data_of
 
 TILES = 8

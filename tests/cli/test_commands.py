@@ -15,8 +15,9 @@ from PIL import Image
 from tests.cli.test_wrong_use import TINY, outside
 from tests.training.runs import write_dataset, write_pictures
 from unpaired.cli import ABOUT, VERBS, run
-from unpaired.training.checkpoint import find_checkpoint, read_card
+from unpaired.training.card import read_card
 from unpaired.training.config import read_yaml
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.validation import Judgement
 
 

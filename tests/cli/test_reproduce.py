@@ -19,7 +19,8 @@ from tests.evaluation.pairs import write_pairs
 from unpaired.cli import run
 from unpaired.evaluation import instruments
 from unpaired.reproduction import training
-from unpaired.training.checkpoint import find_checkpoint, read_card
+from unpaired.training.card import read_card
+from unpaired.training.finding import find_checkpoint
 
 SMALL = "--preset small --size 16 --filters 4 --blocks 1 --batch 2 --discriminator.filters 2"
 SMALL += " --history 0 --precision fp32 --sample-every 100 --checkpoint-every 1"

@@ -163,7 +163,8 @@ def test_a_full_disk_is_one_line_and_the_earlier_checkpoint_stays(place):
         assert last.startswith("unpaired: error: ")
         assert "no space left" in last.lower()
         assert "Traceback" not in result.stderr
-        from unpaired.training.checkpoint import find_checkpoint, read_state
+        from unpaired.training.checkpoint import read_state
+        from unpaired.training.finding import find_checkpoint
 
         read_state(find_checkpoint(disk / "run"))
         assert not list((disk / "run" / "checkpoints").glob(".*"))

@@ -6,8 +6,9 @@ import torch
 
 from tests.methods.tiny import losses_of, tiny_batch, tiny_method
 from tests.training.runs import write_dataset
-from unpaired.training.checkpoint import find_checkpoint, read_state
+from unpaired.training.checkpoint import read_state
 from unpaired.training.config import from_dict
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.run import train
 
 

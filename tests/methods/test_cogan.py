@@ -10,8 +10,9 @@ from tests.training.test_resume import assert_same_state
 from tests.translation.fakes import card, noise, save
 from unpaired.errors import UserError
 from unpaired.methods.cogan import CoGAN, CoGANConfig, SearchConfig, squared_distance
-from unpaired.training.checkpoint import find_checkpoint, read_state
+from unpaired.training.checkpoint import read_state
 from unpaired.training.config import from_dict
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.run import train
 from unpaired.translation.folder import translate_files
 from unpaired.translation.translator import Translator

@@ -12,8 +12,9 @@ from tests.training.runs import write_pictures
 from tests.training.test_resume import assert_same_state, start, wait_for_step
 from unpaired.errors import UserError
 from unpaired.methods import METHODS
-from unpaired.training.checkpoint import find_checkpoint, load_method, read_state
+from unpaired.training.checkpoint import load_method, read_state
 from unpaired.training.config import from_dict, write_yaml
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.presets import PRESETS, apply_preset
 from unpaired.training.run import train
 from unpaired.translation.translator import Translator

@@ -11,8 +11,9 @@ from unpaired.errors import UserError
 from unpaired.methods import feature_gan
 from unpaired.methods.feature_gan import FeatureGANLoss
 from unpaired.networks.vgg import load_vgg16
-from unpaired.training.checkpoint import find_checkpoint, load_method
+from unpaired.training.checkpoint import load_method
 from unpaired.training.config import from_dict
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.run import train
 
 

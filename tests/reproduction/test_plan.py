@@ -11,8 +11,9 @@ from unpaired.data.images import ImageConfig
 from unpaired.errors import UserError
 from unpaired.reproduction import training
 from unpaired.reproduction.training import Training, complete, plan, swapped, train_missing
-from unpaired.training.checkpoint import find_checkpoint, read_card
+from unpaired.training.card import read_card
 from unpaired.training.config import TrainConfig
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.run import DivergedError, train
 
 OUT = Path("out")

@@ -11,14 +11,9 @@ import torch
 import unpaired.training.checkpoint as module
 from tests.training.runs import tiny_config, write_dataset
 from unpaired.errors import UserError
-from unpaired.training.checkpoint import (
-    find_checkpoint,
-    load_method,
-    prune,
-    read_card,
-    read_state,
-    save_checkpoint,
-)
+from unpaired.training.card import read_card
+from unpaired.training.checkpoint import load_method, prune, read_state, save_checkpoint
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.run import train
 from unpaired.training.trainer import Trainer
 from unpaired.training.validation import Judgement

@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from tests.training.runs import in_process, tiny_config, write_dataset
 from unpaired.errors import UserError
-from unpaired.training.checkpoint import TENSOR_FILES, find_checkpoint, read_state
+from unpaired.training.checkpoint import TENSOR_FILES, read_state
 from unpaired.training.config import read_yaml, with_changes, write_yaml
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.run import train
 
 SCRIPT = """

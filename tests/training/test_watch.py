@@ -14,9 +14,11 @@ from tests.training.runs import in_process, tiny_config, write_dataset
 from tests.training.test_resume import assert_same_state, seal, wait_for_step
 from unpaired.data.domains import open_dataset
 from unpaired.errors import UserError
-from unpaired.training.checkpoint import find_checkpoint, load_method, read_card, read_state
+from unpaired.training.card import read_card
+from unpaired.training.checkpoint import load_method, read_state
 from unpaired.training.config import write_yaml
 from unpaired.training.evaluator import Evaluator
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.run import train
 from unpaired.training.schedule import ScheduleConfig
 from unpaired.training.shares import Shares

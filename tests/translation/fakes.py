@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from unpaired.methods.base import Batch, Direction, Losses, Method
-from unpaired.training.checkpoint import Card
+from unpaired.training.card import Card
 from unpaired.translation.translator import Translator
 
 

@@ -22,8 +22,10 @@ from unpaired.evaluation.scores import BACK, domains
 from unpaired.evaluation.views import Views, open_views
 from unpaired.methods import METHODS
 from unpaired.methods.base import Direction
-from unpaired.training.checkpoint import find_checkpoint, read_card, read_images
+from unpaired.training.card import read_card
+from unpaired.training.checkpoint import read_images
 from unpaired.training.config import CHANGEABLE_ON_RESUME, TrainConfig, differences, read_yaml
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.shares import data_of
 from unpaired.training.tracking import read_metrics
 

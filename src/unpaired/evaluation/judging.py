@@ -16,8 +16,10 @@ from unpaired.evaluation.label_task import label_task
 from unpaired.evaluation.scores import Evaluation, evaluate
 from unpaired.evaluation.valid_json import finite, json_text
 from unpaired.evaluation.views import open_views
-from unpaired.training.checkpoint import find_checkpoint, read_card, read_images
+from unpaired.training.card import read_card
+from unpaired.training.checkpoint import read_images
 from unpaired.training.config import TrainConfig, read_yaml
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.shares import data_of
 from unpaired.translation.output import choose_format, encode, write_whole
 from unpaired.translation.translator import Translator

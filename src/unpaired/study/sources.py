@@ -17,8 +17,10 @@ from unpaired.data.images import DomainName
 from unpaired.errors import UserError
 from unpaired.evaluation.features import as_rgb
 from unpaired.evaluation.views import open_views
-from unpaired.training.checkpoint import find_checkpoint, read_card, read_images
+from unpaired.training.card import read_card
+from unpaired.training.checkpoint import read_images
 from unpaired.training.config import read_yaml
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.shares import data_of
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")

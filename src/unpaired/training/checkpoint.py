@@ -17,7 +17,6 @@ last. A killed write leaves at most a folder whose name starts with a dot.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -35,47 +34,11 @@ from torch import Tensor
 from unpaired.data.images import ImageConfig
 from unpaired.errors import UserError
 from unpaired.methods import METHODS, Method
-from unpaired.training.config import parse
+from unpaired.training.card import Card, read_files, reason_of
+from unpaired.training.finding import checkpoints_of, pointed_at
+from unpaired.training.parsing import parse
 
-FORMAT = 1
 TENSOR_FILES = ("weights", "ema", "optimizers", "history", "random")
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a checkpoint says of itself, so that no verb ever asks for it again."""
-
-    method: str
-    settings: dict[str, Any]
-    """The method's settings: architecture, norm, losses."""
-    channels_x: int
-    channels_y: int
-    dtype_x: str
-    """"uint8" or "uint16": [-1, 1] stands for its whole range."""
-    dtype_y: str
-    size: int
-    """Side of the training crops in pixels."""
-    images: dict[str, Any]
-    """How images were prepared (`ImageConfig`)."""
-    data: str
-    """What it was trained on, in words."""
-    directions: tuple[str, ...]
-    multiple: int
-    """Sides given to the networks must be multiples of this."""
-    precision: str
-    step: int
-    epoch: float
-    preset: str | None = None
-    score: float | None = None
-    """Validation score at this step, lower is better, if one was taken."""
-    format: int = FORMAT
-
-    def __post_init__(self) -> None:
-        numbers = (self.channels_x, self.channels_y, self.size, self.multiple)
-        if min(numbers) < 1 or not {self.dtype_x, self.dtype_y} <= {"uint8", "uint16"}:
-            raise ValueError("a size, channel count or type that no checkpoint has")
-        if not self.directions or not set(self.directions) <= {"x2y", "y2x"}:
-            raise ValueError(f"directions {self.directions}")
 
 
 @dataclass
@@ -120,7 +83,7 @@ def save_checkpoint(run: Path, card: Card, state: State) -> Path:
     except (OSError, SafetensorError) as error:
         shutil.rmtree(fresh, ignore_errors=True)
         raise UserError(
-            f'cannot write the checkpoint "{folder}": {_reason(error)}; make room or mend the '
+            f'cannot write the checkpoint "{folder}": {reason_of(error)}; make room or mend the '
             f"folder, then continue with: unpaired train --out {quote(str(run))} --resume"
         ) from None
     return folder
@@ -137,8 +100,8 @@ def point(run: Path, name: str, target: str) -> None:
 
 def prune(run: Path, keep: int) -> None:
     """Delete all but the last `keep` checkpoints and those that `latest` and `best` point at."""
-    folders = _folders(run)
-    kept = {f.name for f in folders[-keep:]} | {_pointed(run, "latest"), _pointed(run, "best")}
+    folders = checkpoints_of(run)
+    kept = {f.name for f in folders[-keep:]} | {pointed_at(run, "latest"), pointed_at(run, "best")}
     for folder in folders:
         if folder.name not in kept:
             shutil.rmtree(folder, ignore_errors=True)
@@ -146,52 +109,12 @@ def prune(run: Path, keep: int) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def find_checkpoint(source: Path, which: str = "latest") -> Path:
-    """The checkpoint folder meant by a run folder and `latest`, `best` or a step number.
-
-    `source` may also be a checkpoint folder itself.
-
-    Raises: UserError if there is none.
-    """
-    if (source / "checkpoint.json").is_file():
-        return source
-    if not source.exists():
-        raise UserError(f'no run at "{source}"; check the path')
-    folders = _folders(source)
-    if not folders:
-        why = (
-            "it has no checkpoint yet" if (source / "config.yaml").is_file() else "not a run folder"
-        )
-        raise UserError(f'"{source}": {why}; give the folder that `unpaired train` wrote')
-    if which.isdigit():
-        name = f"step_{int(which):08d}"
-    elif which in ("latest", "best"):
-        # `latest` is missing only if the process died between rename and pointer: take the newest
-        name = _pointed(source, which) or (folders[-1].name if which == "latest" else "")
-    else:
-        raise UserError(f'--checkpoint is "{which}"; give latest, best or a step number')
-    if which == "latest" and name not in {f.name for f in folders}:
-        name = folders[-1].name
-    if name not in {f.name for f in folders}:
-        have = ", ".join(str(int(f.name[5:])) for f in folders)
-        raise UserError(f'"{source}" has no checkpoint "{which}"; it has steps {have}')
-    return source / "checkpoints" / name
-
-
-def read_card(checkpoint: Path) -> Card:
-    """The card of a checkpoint.
-
-    Raises: UserError if it is missing, damaged or of a newer format.
-    """
-    return _read_card(checkpoint)[0]
-
-
 def read_state(checkpoint: Path) -> tuple[Card, State]:
     """The whole state, after checking every file against the card's fingerprints.
 
     Raises: UserError that names the file that is missing or damaged.
     """
-    card, files = _read_card(checkpoint)
+    card, files = read_files(checkpoint)
     for name in (*(f"{n}.safetensors" for n in TENSOR_FILES), "state.json"):
         _check(checkpoint / name, files.get(name))
     tensors = {n: _load(checkpoint / f"{n}.safetensors") for n in TENSOR_FILES}
@@ -225,7 +148,7 @@ def load_method(checkpoint: Path, *, averaged: bool = True) -> tuple[Method, Car
     Args: averaged: use the averaged (EMA) weights where the run kept them.
     Raises: UserError if a file is missing, damaged or does not fit the architecture.
     """
-    card, files = _read_card(checkpoint)
+    card, files = read_files(checkpoint)
     tensors: dict[str, Tensor] = {}
     for name in ("weights", "ema") if averaged else ("weights",):
         path = checkpoint / f"{name}.safetensors"
@@ -251,19 +174,6 @@ def read_images(card: Card) -> ImageConfig:
     return config
 
 
-def _read_card(checkpoint: Path) -> tuple[Card, dict[str, Any]]:
-    path = checkpoint / "checkpoint.json"
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-        files = tree.pop("files")
-        if tree["format"] > FORMAT:
-            raise UserError(f'"{path}" was written by a newer version; update unpaired')
-        card: Card = parse(Card, tree, f'"{path}"')
-        return card, files
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f'"{path}" is damaged or missing ({_reason(error)})') from None
-
-
 def _check(path: Path, expected: dict[str, Any] | None) -> None:
     if expected is None:
         raise UserError(f'"{path.parent / "checkpoint.json"}" does not list {path.name}: damaged')
@@ -277,7 +187,7 @@ def _load(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise UserError(f'"{path}" is damaged: {_reason(error)}') from None
+        raise UserError(f'"{path}" is damaged: {reason_of(error)}') from None
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:
@@ -298,22 +208,3 @@ def _sync(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _folders(run: Path) -> list[Path]:
-    return sorted((run / "checkpoints").glob("step_" + "[0-9]" * 8 + "*"))
-
-
-def _pointed(run: Path, name: str) -> str | None:
-    path = run / name
-    return path.read_text(encoding="utf-8").strip() if path.is_file() else None
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "no space left on the disk"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    if "No space left" in str(error):
-        return "no space left on the disk"
-    return f"{type(error).__name__}: {error}"

@@ -15,21 +15,16 @@ from unpaired.data.domains import DataSet
 from unpaired.data.order import spread
 from unpaired.errors import UserError
 from unpaired.methods import METHODS
-from unpaired.training.card import describe
-from unpaired.training.checkpoint import (
-    find_checkpoint,
-    point,
-    prune,
-    read_state,
-    save_checkpoint,
-)
+from unpaired.training.checkpoint import point, prune, read_state, save_checkpoint
 from unpaired.training.config import (
     TrainConfig,
     read_yaml,
     refuse_changes,
     write_yaml,
 )
+from unpaired.training.describe import describe
 from unpaired.training.evaluator import Evaluator
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.folder import folder_errors, lock, may_continue, note_skipped
 from unpaired.training.interruption import Interrupted, Signals
 from unpaired.training.journal import Journal

@@ -24,7 +24,9 @@ from unpaired.data.decode import (
 from unpaired.errors import UserError
 from unpaired.methods import Method
 from unpaired.methods.base import Direction
-from unpaired.training.checkpoint import Card, find_checkpoint, load_method
+from unpaired.training.card import Card
+from unpaired.training.checkpoint import load_method
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.precision import Precision, autocast, choose_device, choose_precision
 
 Image = TypeVar("Image", PIL.Image.Image, Pixels)
