@@ -30,8 +30,9 @@ from unpaired.methods.base import Batch
 from unpaired.methods.cyclegan import CycleGANConfig
 from unpaired.networks import DiscriminatorConfig
 from unpaired.reproduction.training import Training, judge_missing, train_missing
-from unpaired.training.checkpoint import find_checkpoint, load_method
+from unpaired.training.checkpoint import load_method
 from unpaired.training.config import TrainConfig, to_dict
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.precision import autocast
 from unpaired.training.randomness import seed_everything
 from unpaired.training.shares import Shares, data_of

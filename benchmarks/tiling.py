@@ -33,10 +33,10 @@ from unpaired.data.decode import Picture, Pixels
 from unpaired.methods.cyclegan import CycleGAN, CycleGANConfig
 from unpaired.training.card import Card
 from unpaired.training.precision import Precision
+from unpaired.translation.network import TorchTranslator
 from unpaired.translation.tiling.large import exactly
 from unpaired.translation.tiling.sinks import write_tiff
 from unpaired.translation.tiling.sources import open_source
-from unpaired.translation.translator import Translator
 
 MEGAPIXEL = 1e6
 ENLARGED = 128
@@ -45,10 +45,10 @@ ENLARGED = 128
 
 def translator(
     filters: int, blocks: int, precision: Precision, run: Path | None = None
-) -> Translator:
+) -> TorchTranslator:
     """Of the run, or of an untrained CycleGAN: the time doesn't depend on the weights."""
     if run:
-        return Translator.load(run, precision=precision)
+        return TorchTranslator.load(run, precision=precision).in_torch()
     torch.manual_seed(0)
     config = CycleGANConfig(filters=filters, blocks=blocks)
     method = CycleGAN(config, channels_x=3, channels_y=3, size=256).eval()
@@ -70,7 +70,7 @@ def translator(
         step=0,
         epoch=0.0,
     )
-    return Translator(method, card, torch.device("cpu"), precision)
+    return TorchTranslator(method, card, torch.device("cpu"), precision)
 
 
 def write_photo(path: Path, height: int, width: int, view: str) -> None:
@@ -95,7 +95,7 @@ def write_photo(path: Path, height: int, width: int, view: str) -> None:
     write_tiff(path, pieces(), height, width)
 
 
-def whole_pass(translate: Translator, rounds: int) -> float:
+def whole_pass(translate: TorchTranslator, rounds: int) -> float:
     """Median seconds per megapixel of 1024 x 1024 at once."""
     pixels = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
     taken = []

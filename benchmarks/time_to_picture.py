@@ -38,8 +38,10 @@ from unpaired.evaluation.metrics import METRICS, Scores
 from unpaired.evaluation.scores import as_pictures_of, domains
 from unpaired.evaluation.views import Views, open_views
 from unpaired.methods.base import Direction
-from unpaired.training.checkpoint import find_checkpoint, read_card, read_images
+from unpaired.training.card import read_card
+from unpaired.training.checkpoint import read_images
 from unpaired.training.config import read_yaml
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.shares import data_of
 from unpaired.translation.translator import Translator
 

@@ -12,6 +12,7 @@ import unpaired
 SOURCE = Path(unpaired.__file__).parent
 FLOORS = [
     "errors",
+    "cache",
     "options",
     "data",
     "networks",
@@ -77,6 +78,7 @@ def loaded_by(*arguments: str) -> set[str]:
         ("-m", "unpaired", "--help"),
         ("-m", "unpaired", "--version"),
         ("-m", "unpaired", "translate", "--help"),
+        ("-m", "unpaired", "export", "--help"),
         ("-m", "unpaired", "stylize", "--help"),
         ("-m", "unpaired", "demo", "--help"),
         ("-m", "unpaired", "evaluate", "--help"),

@@ -19,6 +19,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CALLED = [  # what each verb calls once its options are understood
     "unpaired.training.run.train",
     "unpaired.translation.translator.Translator.load",
+    "unpaired.translation.exporting.export.export",
     "unpaired.translation.stylist.style_files",
     "unpaired.demo.demo",
     "unpaired.data.check.check_dataset",

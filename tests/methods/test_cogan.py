@@ -15,6 +15,7 @@ from unpaired.training.config import from_dict
 from unpaired.training.finding import find_checkpoint
 from unpaired.training.run import train
 from unpaired.translation.folder import translate_files
+from unpaired.translation.network import TorchTranslator
 from unpaired.translation.translator import Translator
 
 THOROUGH = {"candidates": 64, "starts": 2, "steps": 200}
@@ -250,7 +251,7 @@ def test_every_adversarial_form_gives_finite_gradients(kind):
 def test_files_larger_than_the_training_size_are_reported_and_the_rest_is_translated(tmp_path):
     method = spread(tiny_method("cogan"))
     about = card(method="cogan", multiple=16)
-    translator = Translator(method, about, torch.device("cpu"), "fp32")
+    translator = TorchTranslator(method, about, torch.device("cpu"), "fp32")
     for name, (height, width) in {"fits": (16, 16), "less": (12, 9), "large": (20, 16)}.items():
         save(tmp_path / "in" / f"{name}.png", noise(height, width))
     summary = translate_files(translator, [tmp_path / "in"], tmp_path / "out", batch=3)

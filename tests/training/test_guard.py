@@ -9,7 +9,8 @@ import torch
 from tests.training.runs import tiny_config, write_dataset
 from unpaired.methods import CycleGAN
 from unpaired.training import run as module
-from unpaired.training.checkpoint import find_checkpoint, read_state
+from unpaired.training.checkpoint import read_state
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.guard import Guard
 from unpaired.training.run import DivergedError, train
 

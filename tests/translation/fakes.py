@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from unpaired.methods.base import Batch, Direction, Losses, Method
 from unpaired.training.card import Card
-from unpaired.translation.translator import Translator
+from unpaired.translation.network import TorchTranslator
 
 
 class Negative(Method):
@@ -64,10 +64,10 @@ def card(**changes: Any) -> Card:
     return Card(**{**values, **changes})
 
 
-def negative(**changes: Any) -> Translator:
+def negative(**changes: Any) -> TorchTranslator:
     about = card(**changes)
     method = Negative(about.channels_x, about.channels_y).eval()
-    return Translator(method, about, torch.device("cpu"), "fp32")
+    return TorchTranslator(method, about, torch.device("cpu"), "fp32")
 
 
 def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:

@@ -8,10 +8,11 @@ from unpaired.errors import UserError
 from unpaired.methods.cyclegan import CycleGAN, CycleGANConfig
 from unpaired.networks import DiscriminatorConfig, GeneratorConfig
 from unpaired.training.precision import Precision
-from unpaired.translation.translator import Translator, padding
+from unpaired.translation.network import TorchTranslator
+from unpaired.translation.translator import padding
 
 
-def tiny(precision: Precision = "fp32", **generator: object) -> Translator:
+def tiny(precision: Precision = "fp32", **generator: object) -> TorchTranslator:
     torch.manual_seed(0)
     settings = CycleGANConfig(
         filters=8,
@@ -21,7 +22,7 @@ def tiny(precision: Precision = "fp32", **generator: object) -> Translator:
     )
     method = CycleGAN(settings, channels_x=3, channels_y=3, size=16).eval()
     about = card(multiple=method.multiple)
-    return Translator(method, about, torch.device("cpu"), precision)
+    return TorchTranslator(method, about, torch.device("cpu"), precision)
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from unpaired.bench.child import Memory
 from unpaired.bench.clock import Spread, repeated, spread
 from unpaired.bench.operations import operations
 from unpaired.bench.step import CHANNELS, untrained
-from unpaired.training.checkpoint import Card
+from unpaired.training.card import Card
 from unpaired.training.config import TrainConfig, to_dict
 from unpaired.training.precision import choose_device
-from unpaired.translation.translator import Translator
+from unpaired.translation.network import TorchTranslator
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TranslationFigures:
         return self.operations / self.seconds.median
 
 
-def untrained_translator(config: TrainConfig[Any]) -> Translator:
+def untrained_translator(config: TrainConfig[Any]) -> TorchTranslator:
     """Of the configured method as it is before its first step: time doesn't depend on weights."""
     method = untrained(config).eval().requires_grad_(False)
     plain = to_dict(config)
@@ -58,7 +58,7 @@ def untrained_translator(config: TrainConfig[Any]) -> Translator:
         step=0,
         epoch=0.0,
     )
-    return Translator(method, card, choose_device(config.device), config.precision)
+    return TorchTranslator(method, card, choose_device(config.device), config.precision)
 
 
 def measure_translation(config: TrainConfig[Any], size: int, budget: float) -> TranslationFigures:

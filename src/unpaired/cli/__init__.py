@@ -17,6 +17,7 @@ Image translation without paired examples.
   demo        train on embedded data for a few minutes and open a report on it
   train       train a method on two collections of pictures; resume a run
   translate   turn pictures into the other domain with a trained run
+  export      a run's network as one file: ONNX, OpenVINO or torch
   stylize     paint pictures in the style of others, without training
   evaluate    score a run on its test pictures: numbers, and report.html
   segmenter   train the network that reads generated photos for the FCN score
@@ -33,6 +34,7 @@ VERBS = {
     "demo": "unpaired.cli.demo",
     "train": "unpaired.cli.train",
     "translate": "unpaired.cli.translate",
+    "export": "unpaired.cli.export",
     "stylize": "unpaired.cli.stylize",
     "evaluate": "unpaired.cli.evaluate",
     "segmenter": "unpaired.cli.segmenter",

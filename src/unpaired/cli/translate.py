@@ -17,7 +17,7 @@ from unpaired.cli.outputs import check_writable, tell
 from unpaired.errors import UserError
 from unpaired.options import parse
 
-if TYPE_CHECKING:  # it brings torch
+if TYPE_CHECKING:
     from unpaired.translation.translator import Translator
 
 
@@ -26,7 +26,7 @@ class TranslateOptions:
     """Turn pictures into the other domain. Output size = input size; inputs are never touched."""
 
     run: Annotated[Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Run folder or checkpoint folder."""
+    """Run folder, checkpoint folder, or a file from `unpaired export`."""
     inputs: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="PICTURES...")]
     """Pictures and folders; sub-folders are kept. Or one film."""
     out: Annotated[str, tyro.conf.arg(metavar="DIR")]
@@ -46,6 +46,8 @@ class TranslateOptions:
     exact beyond 4 million pixels."""
     smooth: float = 0.0
     """Films: share of the past in the norms' statistics, against flicker; 0.9 is a good start."""
+    backend: Literal["auto", "torch", "openvino", "onnx"] = "auto"
+    """What computes; auto: OpenVINO where it is installed and no GPU is there, else torch."""
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     json: str | None = None
@@ -75,6 +77,7 @@ def run(arguments: list[str]) -> int:
         checkpoint=options.checkpoint,
         device=options.device,
         precision=options.precision,
+        backend=options.backend,
     )
     if Path(options.out).suffix.lower() in FILMS and not Path(options.out).is_dir():
         return film(options, translator)
@@ -93,7 +96,9 @@ def run(arguments: list[str]) -> int:
             f"normed by a sample: about {grey:.2f} grey levels from exact", file=sys.stderr
         ),
     )
-    return tell(summary, "translated", options.out, options.json)
+    if summary.translated:
+        print(f"computed by {translator.computes}", file=sys.stderr)
+    return tell(summary, "translated", options.out, options.json, backend=translator.computes)
 
 
 def film(options: TranslateOptions, translator: Translator) -> int:
@@ -123,6 +128,8 @@ def film(options: TranslateOptions, translator: Translator) -> int:
     )
     still = "nothing stood still" if made.flicker is None else f"{made.flicker:.2f} grey levels"
     print(f"{made.frames} frames -> {options.out}; flicker where the source stands still: {still}")
+    print(f"computed by {translator.computes}", file=sys.stderr)
     if options.json:
-        Path(options.json).write_text(json.dumps(asdict(made), indent=1), encoding="utf-8")
+        facts = {**asdict(made), "backend": translator.computes}
+        Path(options.json).write_text(json.dumps(facts, indent=1), encoding="utf-8")
     return 0

@@ -10,19 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from unpaired.cache import cache_folder
 from unpaired.evaluation.features import FeatureNet, Features, Pictures, finite
 
 LARGEST = 2_000_000_000  # bytes that the folder may hold; the files not used for longest go first
 REMEMBERED = 64  # sets whose vectors stay in memory
 VERSION = 2  # of the files: NumPy's format, then the SHA-256 of that
-
-
-def cache_folder() -> Path:
-    """Where vectors are kept: $UNPAIRED_CACHE, else unpaired/ in the user's cache folder."""
-    if own := os.environ.get("UNPAIRED_CACHE"):
-        return Path(own) / "features"
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "unpaired" / "features"
 
 
 class CachedFeatures:
@@ -31,12 +24,12 @@ class CachedFeatures:
     Vectors are keyed by content: SHA-256 over the net's name, the shape and every pixel. A folder
     that can't be written, or a damaged file, costs the time to take them again and nothing else.
 
-    Args: folder: None: `cache_folder()`.
+    Args: folder: None: features/ in the cache folder.
     """
 
     def __init__(self, net: FeatureNet, folder: Path | None = None) -> None:
         self.net, self.name = net, net.name
-        self.folder = cache_folder() if folder is None else folder
+        self.folder = cache_folder("features") if folder is None else folder
         self.seen: dict[str, Features] = {}
 
     def __call__(self, pictures: Pictures) -> Features:

@@ -140,8 +140,7 @@ class PixelTransformer(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, H, W) -> (N, C, H, W) and the style (N, features)."""
         count, _, height, width = x.shape
-        rows, columns = (torch.linspace(-1, 1, side, device=x.device) for side in (height, width))
-        places = torch.cartesian_prod(rows, columns)  # (H * W, 2)
+        places = self.places(height, width, x.device)
         where = torch.sin(self.place(places)).expand(count, -1, -1)
         pixels = x.flatten(2).transpose(1, 2)
         tokens = self.enter(torch.cat([where.to(x.dtype), pixels], 2))
@@ -150,6 +149,11 @@ class PixelTransformer(nn.Module):
             tokens = block(tokens)
         pixels = self.leave(tokens[:, :-1]).transpose(1, 2)
         return pixels.unflatten(2, (height, width)), tokens[:, -1]
+
+    def places(self, height: int, width: int, device: torch.device) -> Tensor:
+        """(row, column) of every pixel, (H * W, 2), both from -1 to 1."""
+        rows, columns = (torch.linspace(-1, 1, side, device=device) for side in (height, width))
+        return torch.cartesian_prod(rows, columns)
 
 
 class TransformerBlock(nn.Module):

@@ -1,15 +1,15 @@
-"""A trained run as a function from images to images."""
+"""A trained network as a function from images to images, whatever runs it."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy as np
 import PIL.Image
-import torch
 from numpy.typing import NDArray
 
 from unpaired.data.decode import (
@@ -22,17 +22,18 @@ from unpaired.data.decode import (
     with_dtype,
 )
 from unpaired.errors import UserError
-from unpaired.methods import Method
-from unpaired.methods.base import Direction
 from unpaired.training.card import Card
-from unpaired.training.checkpoint import load_method
-from unpaired.training.finding import find_checkpoint
-from unpaired.training.precision import Precision, autocast, choose_device, choose_precision
+
+if TYPE_CHECKING:  # they bring torch
+    from unpaired.methods.base import Direction
+    from unpaired.training.precision import Precision
+    from unpaired.translation.network import TorchTranslator
 
 Image = TypeVar("Image", PIL.Image.Image, Pixels)
+Backend = Literal["auto", "torch", "openvino", "onnx"]
 
 
-class Translator:
+class Translator(ABC):
     """Translates images of any size between the two domains of a run.
 
     An image is padded by reflection, at its right and lower edge, to the multiple of pixels that
@@ -42,38 +43,55 @@ class Translator:
     Attributes:
         card: what the checkpoint says of itself.
         directions: the ways it can translate, the first being the default.
+        smallest: shortest side in pixels that the network is given.
+        computes: by what and in which numbers, for people: "OpenVINO in bf16".
     """
 
-    def __init__(self, method: Method, card: Card, device: torch.device, precision: Precision):
-        """Args: method: in evaluation mode, with the weights that are to translate."""
-        self.card = card
-        self.directions: tuple[Direction, ...] = cast(Any, card.directions)
-        self.device = device
-        self.dtype = choose_precision(precision, device)
-        # what convolutions compute in fastest; our norms keep it
-        self.method = method.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # innermost layers need two pixels to reflect; the training size is sure to work
-        self.smallest = min(card.size, max(16, 2 * method.multiple))
+    computes: str
 
-    @classmethod
+    def __init__(self, card: Card, smallest: int | None = None) -> None:
+        """Args: smallest: None: as `smallest_side` says."""
+        self.card = card
+        self.directions: tuple[Direction, ...] = card.directions  # type: ignore[assignment]
+        self.smallest = smallest_side(card) if smallest is None else smallest
+
+    @staticmethod
     def load(
-        cls,
         source: Path | str,
         *,
         checkpoint: str = "latest",
         device: str = "auto",
         precision: Precision = "auto",
+        backend: Backend | None = None,
     ) -> Translator:
-        """From a run folder or a checkpoint folder.
+        """From a run folder, a checkpoint folder, or a file from `unpaired export`.
 
         Args:
             checkpoint: "latest", "best" or a step number.
             precision: "auto" computes in bfloat16 where the device does that well.
+            backend: None: torch for a run; "auto": see `translation.loading`.
         Raises: UserError if there is no run or checkpoint, or it is damaged.
         """
-        where = choose_device(device)
-        method, card = load_method(find_checkpoint(Path(source), checkpoint))
-        return cls(method, card, where, precision)
+        from unpaired.translation.loading import load
+
+        return load(
+            Path(source),
+            checkpoint=checkpoint,
+            device=device,
+            precision=precision,
+            backend=backend or "torch",
+        )
+
+    @abstractmethod
+    def run(self, images: NDArray[np.float32], direction: Direction) -> NDArray[np.float32]:
+        """(N, H, W, C) in [-1, 1] -> (N, H, W, C') in [-1, 1]; sides are as the network needs."""
+
+    @abstractmethod
+    def in_torch(self) -> TorchTranslator:
+        """The same in torch, for what needs the network itself: tiles, norms smoothed over time.
+
+        Raises: UserError if there is only an exported file.
+        """
 
     @overload
     def __call__(self, image: PIL.Image.Image, direction: str | None = None) -> PIL.Image.Image: ...
@@ -132,26 +150,30 @@ class Translator:
 
         Raises: UserError if the run cannot translate that way.
         """
-        if requested is None:
-            return self.directions[0]
-        if requested not in self.directions:
-            raise UserError(
-                f'--direction is "{requested}"; this run translates {" and ".join(self.directions)}'
-            )
-        return requested
+        return chosen(self.card, requested)
 
-    @torch.inference_mode()
     def units(self, images: NDArray[np.float32], direction: Direction) -> NDArray[np.float32]:
         """(N, H, W, C) in [-1, 1] -> (N, H, W, C') in [-1, 1], any H and W; one call."""
         height, width = images.shape[1:3]
-        pad = [(0, padding(side, self.method.multiple, self.smallest)) for side in (height, width)]
+        multiple = self.card.multiple
+        pad = [(0, padding(side, multiple, self.smallest)) for side in (height, width)]
         padded = np.pad(images, ((0, 0), *pad, (0, 0)), mode="reflect")
-        tensor = torch.from_numpy(padded).to(self.device).permute(0, 3, 1, 2)  # channels-last
-        with autocast(self.device, self.dtype):
-            translated = self.method.translate(tensor, direction)
-        cropped = translated[:, :, :height, :width].float().permute(0, 2, 3, 1)
-        result: NDArray[np.float32] = cropped.contiguous().cpu().numpy()
-        return result
+        return self.run(padded, direction)[:, :height, :width]
+
+
+def chosen(card: Card, requested: str | None) -> Direction:
+    """The direction meant: the card's first, if none is given. Raises: UserError if it lacks it."""
+    for direction in card.directions:
+        if requested in (None, direction):
+            return direction  # type: ignore[return-value]
+    raise UserError(
+        f'--direction is "{requested}"; this run translates {" and ".join(card.directions)}'
+    )
+
+
+def smallest_side(card: Card) -> int:
+    """Innermost layers need two pixels to reflect; the training size is sure to work."""
+    return min(card.size, max(16, 2 * card.multiple))
 
 
 def padding(side: int, multiple: int, smallest: int) -> int:

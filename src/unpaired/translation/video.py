@@ -91,7 +91,10 @@ def translate_video(
         raise UserError(f"--smooth is {smooth}; give 0 or more, less than 1")
     container, codec, options = _checked(source, out, overwrite)
     smoothed = Smoothed(smooth) if smooth else None
-    network = network_of(translator.method, way) if smoothed else None
+    network = None
+    if smoothed:  # it changes the network itself
+        translator = translator.in_torch()
+        network = network_of(translator.in_torch().method, way)
     passing = out.with_name(f".unpaired-{hashlib.sha256(out.name.encode()).hexdigest()[:16]}.part")
     flicker, count = Flicker(), 0
 

@@ -6,7 +6,7 @@ from torch import nn
 from tests.translation.fakes import card as about
 from unpaired.methods.cyclegan import CycleGAN, CycleGANConfig
 from unpaired.networks import GeneratorConfig
-from unpaired.translation.translator import Translator
+from unpaired.translation.network import TorchTranslator
 
 CONFIGS = {
     "resnet": GeneratorConfig(),
@@ -34,9 +34,9 @@ def livened(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
-def translator(name: str, precision: str = "fp32", filters: int = 6, **changed) -> Translator:
+def translator(name: str, precision: str = "fp32", filters: int = 6, **changed) -> TorchTranslator:
     """Of a CycleGAN with that generator."""
     torch.manual_seed(0)
     settings = CycleGANConfig(filters=filters, blocks=2, generator=CONFIGS[name])
     method = livened(CycleGAN(settings, channels_x=3, channels_y=3, size=32))
-    return Translator(method, about(size=32, **changed), torch.device("cpu"), precision)
+    return TorchTranslator(method, about(size=32, **changed), torch.device("cpu"), precision)

@@ -13,9 +13,10 @@ from unpaired.errors import UserError
 from unpaired.translation.folder import translate_files
 from unpaired.translation.tiling import tiler as tiler_module
 from unpaired.translation.tiling.fast import reach
+from unpaired.translation.tiling.image import mirrored
 from unpaired.translation.tiling.large import exactly, fast
 from unpaired.translation.tiling.sinks import write_tiff
-from unpaired.translation.tiling.sources import Held, TiledTIFF, mirrored, open_source
+from unpaired.translation.tiling.sources import Held, TiledTIFF, open_source
 from unpaired.translation.tiling.tiler import Tiler
 
 
@@ -217,6 +218,9 @@ def test_auto_takes_one_pass_while_pictures_are_small(monkeypatch):
 def test_a_method_whose_network_is_unknown_goes_whole_or_is_refused(monkeypatch):
     from tests.translation.fakes import negative
 
-    assert Tiler(negative(), None).tiles == "off"
+    monkeypatch.setattr(tiler_module, "WHOLE", 100)
+    pixels = np.arange(16 * 20 * 3, dtype=np.uint8).reshape(16, 20, 3)
+    (made,) = Tiler(negative(), None).pictures([Picture(pixels)])
+    np.testing.assert_array_equal(made.pixels, 255 - pixels)
     with pytest.raises(UserError, match="can't translate a picture in pieces"):
         Tiler(negative(), None, "exact")

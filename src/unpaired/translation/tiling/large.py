@@ -15,19 +15,22 @@ from unpaired.data.decode import Picture, from_unit, with_dtype
 from unpaired.errors import UserError
 from unpaired.methods.base import Direction, Method
 from unpaired.training.precision import autocast
+from unpaired.translation.generator import generator_of
+from unpaired.translation.network import TorchTranslator
 from unpaired.translation.tiling.exact import Exact, can_be_tiled
 from unpaired.translation.tiling.fast import sample, tiles_of
 from unpaired.translation.tiling.fields import strips
+from unpaired.translation.tiling.image import Image
 from unpaired.translation.tiling.kept import Shelf
 from unpaired.translation.tiling.room import require_room
-from unpaired.translation.tiling.sources import Image, Source
-from unpaired.translation.translator import Translator, padding
+from unpaired.translation.tiling.sources import Source
+from unpaired.translation.translator import padding
 
 
 def network_of(method: Method, direction: Direction) -> nn.Module:
     """The network that translates. Raises: UserError if the method has none to be run in pieces."""
-    found = getattr(method, "F" if direction == "y2x" and "x2y" in method.directions else "G", None)
-    if not isinstance(found, nn.Module) or not can_be_tiled(found):
+    found = generator_of(method, direction)
+    if found is None or not can_be_tiled(found):
         raise UserError(
             f"{method.title} can't translate a picture in pieces; give --tiles off and less of it"
         )
@@ -58,7 +61,7 @@ class Prepared:
             yield Picture(from_unit(unit.cpu().numpy(), self.pixels), alpha)
 
 
-def prepare(translator: Translator, source: Source, direction: str | None) -> Prepared:
+def prepare(translator: TorchTranslator, source: Source, direction: str | None) -> Prepared:
     """Raises: UserError if the run has no such direction, or no network to be run in pieces."""
     way = translator.direction(direction)
     card, method = translator.card, translator.method
@@ -79,7 +82,7 @@ def prepare(translator: Translator, source: Source, direction: str | None) -> Pr
 
 @torch.inference_mode()
 def exactly(
-    translator: Translator,
+    translator: TorchTranslator,
     source: Source,
     direction: str | None = None,
     *,
@@ -111,7 +114,7 @@ def exactly(
 
 @torch.inference_mode()
 def fast(
-    translator: Translator,
+    translator: TorchTranslator,
     source: Source,
     direction: str | None = None,
     *,

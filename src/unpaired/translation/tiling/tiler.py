@@ -12,7 +12,6 @@ from PIL import Image as PillowImage
 
 from unpaired.data.decode import MAX_PIXELS, Picture
 from unpaired.errors import UserError
-from unpaired.translation.tiling.large import exactly, fast, network_of
 from unpaired.translation.tiling.sinks import write_tiff
 from unpaired.translation.tiling.sources import Held, Source, open_source, plain
 from unpaired.translation.translator import Translator
@@ -45,31 +44,45 @@ class Tiler:
     ) -> None:
         self.translator, self.way = translator, translator.direction(direction)
         self.on_error, self.on_sweep = on_error, on_sweep
-        try:
-            if tiles != "off":
-                network_of(translator.method, self.way)
-            self.tiles = tiles
-        except UserError:
-            if tiles != "auto":
-                raise
-            self.tiles = "off"
+        self.tiles = tiles
+        if tiles in ("exact", "fast"):
+            self._network()
 
     def pictures(self, pictures: Sequence[Picture]) -> list[Picture]:
         """As `Translator.pictures`, for pictures of one size."""
         height, width = pictures[0].pixels.shape[:2]
         if self.tiles == "off" or (self.tiles == "auto" and height * width <= WHOLE):
             return self.translator.pictures(pictures, self.way)
+        if not self._tileable():
+            return self.translator.in_torch().pictures(pictures, self.way)
         return [_joined(list(self.pieces(Held(picture)))) for picture in pictures]
 
     def pieces(self, source: Source) -> Iterator[Picture]:
         """The translation from its first row to its last."""
+        from unpaired.translation.tiling.large import exactly, fast
+
+        translator = self.translator.in_torch()
         if self.tiles == "fast":
-            return fast(self.translator, source, self.way, on_error=self.on_error)
-        return exactly(self.translator, source, self.way, on_sweep=self.on_sweep)
+            return fast(translator, source, self.way, on_error=self.on_error)
+        return exactly(translator, source, self.way, on_sweep=self.on_sweep)
 
     def streams(self, path: Path) -> bool:
         """Whether the file is so large that it is translated by `stream`."""
-        return self.tiles != "off" and _pixels(path) > STREAMED
+        return self.tiles != "off" and _pixels(path) > STREAMED and self._tileable()
+
+    def _network(self) -> None:
+        """Raises: UserError if the network can't be run in pieces."""
+        from unpaired.translation.tiling.large import network_of
+
+        network_of(self.translator.in_torch().method, self.way)
+
+    def _tileable(self) -> bool:
+        """Whether "auto" can tile."""
+        try:
+            self._network()
+        except UserError:
+            return False
+        return True
 
     def stream(self, path: Path, place: Path) -> None:
         """From a file to a tiled TIFF, neither of them ever held.

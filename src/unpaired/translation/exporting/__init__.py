@@ -1,0 +1,1 @@
+"""Runs as single files that other programs can use, and that translate without torch."""

@@ -1,0 +1,94 @@
+"""What an exported file says of itself; read without torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from unpaired import __version__
+from unpaired.errors import UserError
+from unpaired.training.card import Card
+from unpaired.training.parsing import parse
+
+KEY = "unpaired"
+"""Under this name the label stands in a file's metadata, as JSON."""
+INPUT, OUTPUT = "images", "translations"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Label:
+    """All that is needed to use a file, and to know where it comes from."""
+
+    card: Card
+    """The checkpoint's, with the file's one direction."""
+    smallest: int
+    """Shortest side in pixels that the network takes."""
+    run: str
+    """Name of the run's folder."""
+
+    @property
+    def direction(self) -> str:
+        return self.card.directions[0]
+
+    def write(self) -> str:
+        """JSON: what a user of the file must know in plain words first, then the card."""
+        card, forth = self.card, self.direction == "x2y"
+        ends = [(card.channels_x, card.dtype_x), (card.channels_y, card.dtype_y)]
+        (channels_in, dtype_in), (channels_out, dtype_out) = ends if forth else ends[::-1]
+        common = {"layout": "NCHW", "dtype": "float32", "range": [-1, 1]}
+        tree = {
+            "format": FORMAT,
+            "unpaired": __version__,
+            "run": self.run,
+            "step": card.step,
+            "data": card.data,
+            "direction": self.direction,
+            "input": {
+                "name": INPUT,
+                **common,
+                "channels": channels_in,
+                "range_stands_for": dtype_in,
+                "sides_are_multiples_of": card.multiple,
+                "smallest_side": self.smallest,
+            },
+            "output": {
+                "name": OUTPUT,
+                **common,
+                "channels": channels_out,
+                "range_stands_for": dtype_out,
+            },
+            "card": asdict(card),
+        }
+        return json.dumps(tree)
+
+
+def label_of(card: Card, direction: str, smallest: int, run: str) -> Label:
+    """The label of one direction of a checkpoint."""
+    return Label(replace(card, directions=(direction,)), smallest, run)
+
+
+def read_label(text: str | None, source: str) -> Label:
+    """A label from what stands in a file.
+
+    Args:
+        text: None: nothing stands there.
+        source: the file, for messages.
+    Raises: UserError if it is no label of ours, or of a newer format.
+    """
+    if text is None:
+        raise UserError(
+            f'"{source}" does not say that unpaired made it, so its channels, range and sides are '
+            "unknown; give a file from `unpaired export`, or a run folder"
+        )
+    try:
+        tree: dict[str, Any] = json.loads(text)
+        if tree["format"] > FORMAT:
+            raise UserError(f'"{source}" was written by a newer version; update unpaired')
+        card: Card = parse(Card, tree["card"], f'"{source}"')
+        return Label(card, int(tree["input"]["smallest_side"]), str(tree["run"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f'"{source}" has a damaged label ({type(error).__name__}: {error}); export it again'
+        ) from None

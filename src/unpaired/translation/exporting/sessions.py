@@ -1,0 +1,128 @@
+"""Exported files, opened to be run by OpenVINO or ONNX Runtime; without torch."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unpaired.errors import UserError
+from unpaired.translation.exporting.label import INPUT, KEY, read_label
+
+Images = NDArray[np.float32]
+"""(N, C, H, W) in [-1, 1]; sides are multiples of what the label says."""
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+class Session(Protocol):
+    """A file that is open: one network in one direction."""
+
+    computes: str
+    """What computes and in which numbers, for people: "OpenVINO in bf16"."""
+
+    def __call__(self, images: Images) -> Images:
+        """(N, C, H, W) -> (N, C', H, W)."""
+
+
+class OpenVINOSession:
+    """An .xml (with its .bin) or .onnx file on this machine's CPU.
+
+    Args: precision: "auto" is bfloat16 where the CPU computes in it, else float32.
+    Raises: UserError if OpenVINO is missing, the file is damaged, or no label of ours is in it.
+    """
+
+    def __init__(self, path: Path, precision: Precision = "auto") -> None:
+        self.model = _read_by_openvino(path)
+        places = ([KEY], ["framework", KEY])  # in .xml, in .onnx
+        found = [self.model.get_rt_info(p).astype(str) for p in places if self.model.has_rt_info(p)]
+        self.label = read_label(found[0] if found else None, str(path))
+        if precision == "fp16":
+            raise UserError("--precision fp16 does nothing on a CPU; give bf16 or fp32")
+        core = need("openvino").Core()
+        bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        chosen = ("bf16" if bf16 else "fp32") if precision == "auto" else precision
+        hints = {
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32"}.get(chosen, chosen),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        self.request = core.compile_model(self.model, "CPU", hints).create_infer_request()
+        self.computes = f"OpenVINO in {chosen}"
+
+    def __call__(self, images: Images) -> Images:
+        made: Images = self.request.infer({INPUT: images})[0]
+        return made
+
+
+class ONNXSession:
+    """An .onnx file on this machine's CPU, in float32.
+
+    Raises: UserError if ONNX Runtime is missing, the file is damaged, or no label of ours is in it.
+    """
+
+    computes = "ONNX Runtime in fp32"
+
+    def __init__(self, path: Path, precision: Precision = "auto") -> None:
+        if precision not in ("auto", "fp32"):
+            raise UserError(
+                f"--precision {precision}: ONNX Runtime computes in fp32 on a CPU; drop it, or "
+                "give --backend openvino"
+            )
+        runtime = need("onnxruntime")
+        options = runtime.SessionOptions()
+        options.log_severity_level = 4  # what goes wrong is said by the error
+        check_there(path)
+        try:
+            self.session = runtime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its classes have no common name
+            raise UserError(damaged(path, error)) from None
+        text = self.session.get_modelmeta().custom_metadata_map.get(KEY)
+        self.label = read_label(text, str(path))
+
+    def __call__(self, images: Images) -> Images:
+        made: Images = self.session.run(None, {INPUT: images})[0]
+        return made
+
+
+def _read_by_openvino(path: Path) -> Any:
+    need("openvino")
+    check_there(path)
+    kind = "onnx" if path.suffix.lower() == ".onnx" else "ir"
+    if kind == "ir" and not path.with_suffix(".bin").is_file():
+        raise UserError(
+            f'"{path}" holds no weights, they are in "{path.with_suffix(".bin").name}", which is '
+            "missing; put it beside the .xml"
+        )
+    # by its name: given a damaged file, `read_model` would try every other format, and say so
+    front = import_module("openvino.frontend").FrontEndManager().load_by_framework(kind)
+    try:
+        return front.convert(front.load(str(path)))
+    except Exception as error:
+        raise UserError(damaged(path, error)) from None
+
+
+def need(module: str) -> Any:
+    """A part of the extra `export`. Raises: UserError if it is missing."""
+    try:
+        return import_module(module)
+    except ImportError:
+        raise UserError(f"this needs {module}; run: pip install 'unpaired[export]'") from None
+
+
+def check_there(path: Path) -> None:
+    """Raises: UserError if there is no such file, or nothing in it."""
+    if not path.is_file():
+        raise UserError(f'no file at "{path}"; check the path')
+    if not path.stat().st_size:
+        raise UserError(f'"{path}" is damaged (it is empty); export it again')
+
+
+def damaged(path: Path, error: Exception) -> str:
+    """What to say of a file that can't be opened."""
+    said = str(error).strip().splitlines()
+    reason = next((line.strip() for line in reversed(said) if line.strip()), type(error).__name__)
+    return f'"{path}" is damaged ({reason[:200]}); export it again'

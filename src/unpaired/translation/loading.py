@@ -1,0 +1,190 @@
+"""Which backend translates, decided by one rule; none but the torch backend imports torch.
+
+A file from `unpaired export` is run by what its kind needs: .xml by OpenVINO; .onnx by OpenVINO if
+it is installed, else by ONNX Runtime. A run is run by the backend asked for; "auto" is OpenVINO if
+it is installed, no GPU may be there, and the run's method is one network; else torch. A run's
+networks are exported once for every checkpoint and kept in the cache folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import sys
+from importlib import metadata, util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unpaired import __version__
+from unpaired.cache import cache_folder
+from unpaired.errors import UserError
+from unpaired.training.card import read_card
+from unpaired.training.finding import find_checkpoint
+from unpaired.translation.exported import ExportedTranslator, InTorch
+from unpaired.translation.exporting.sessions import (
+    ONNXSession,
+    OpenVINOSession,
+    Precision,
+    Session,
+    check_there,
+    need,
+)
+from unpaired.translation.translator import Backend, Translator, smallest_side
+
+if TYPE_CHECKING:  # they bring torch
+    from unpaired.methods.base import Direction
+    from unpaired.translation.network import TorchTranslator
+
+LARGEST = 2_000_000_000
+"""Bytes that kept exports may take; those not used for longest go first."""
+VERSION = 1
+"""Of what is kept; another one is made anew."""
+EXPORTABLE_BUT = ("cogan",)
+"""Methods that are more than one network."""
+GPUS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
+FILES = {".onnx", ".xml", ".bin", ".pt2"}
+
+
+def load(
+    source: Path,
+    *,
+    checkpoint: str = "latest",
+    device: str = "auto",
+    precision: Precision = "auto",
+    backend: Backend = "auto",
+) -> Translator:
+    """A translator of a run folder, a checkpoint folder or an exported file.
+
+    Raises: UserError if there is none, it is damaged, or the backend can't do what is asked.
+    """
+    if source.suffix.lower() in FILES and not source.is_dir():
+        return _of_file(source, device, precision, backend)
+    folder = find_checkpoint(source, checkpoint)
+
+    def in_torch() -> TorchTranslator:
+        from unpaired.training.checkpoint import load_method
+        from unpaired.training.precision import choose_device
+        from unpaired.translation.network import TorchTranslator
+
+        where = choose_device(device)
+        method, card = load_method(folder)
+        return TorchTranslator(method, card, where, precision)
+
+    if backend == "torch" or (backend == "auto" and not _suits_openvino(folder, device, precision)):
+        return in_torch()
+    _need_cpu(device, f"--backend {backend}")
+    need("onnxruntime" if backend == "onnx" else "openvino")
+
+    def open_session(direction: Direction) -> Session:
+        if backend == "onnx":
+            return ONNXSession(kept(folder, direction, ".onnx"), precision)
+        try:
+            return OpenVINOSession(kept(folder, direction, ".xml"), precision)
+        except UserError as error:
+            if backend != "auto":
+                raise
+            print(f"{error}; torch translates instead", file=sys.stderr)
+            return InTorch(translator.in_torch(), direction)
+
+    card = read_card(folder)
+    translator = ExportedTranslator(card, smallest_side(card), open_session, in_torch)
+    return translator
+
+
+def kept(checkpoint: Path, direction: str, suffix: str) -> Path:
+    """The checkpoint's export in the cache folder, made if it isn't there.
+
+    Its folder is named after the digest of checkpoint.json, which holds the digests of all weights.
+    """
+    content = (checkpoint / "checkpoint.json").read_bytes()
+    digest = hashlib.sha256(f"{VERSION} {__version__} ".encode() + content).hexdigest()[:32]
+    folder = cache_folder("exported") / digest
+    place = folder / f"{direction}{suffix}"
+    whole = place.is_file() and (suffix != ".xml" or place.with_suffix(".bin").is_file())
+    if not whole:
+        from unpaired.translation.exporting.export import export
+
+        print("exporting the network, once for this checkpoint ...", file=sys.stderr)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f'cannot write to "{folder}": {(error.strerror or str(error)).lower()}; mend the '
+                "folder, or set $UNPAIRED_CACHE to another"
+            ) from None
+        export(
+            checkpoint,
+            place,
+            format="openvino" if suffix == ".xml" else "onnx",
+            direction=direction,
+            overwrite=True,
+        )
+        _forget_oldest(folder)
+    with contextlib.suppress(OSError):  # a folder may be there to read only
+        os.utime(folder)
+    return place
+
+
+def _of_file(source: Path, device: str, precision: Precision, backend: Backend) -> Translator:
+    check_there(source)
+    suffix = source.suffix.lower()
+    if suffix == ".bin":
+        raise UserError(f'"{source}" holds only weights; give the .xml beside it')
+    if suffix == ".pt2" or backend == "torch":
+        raise UserError(
+            f'"{source}" is not run by torch here (a .pt2 file is for programs of your own); give '
+            "the run folder, or a file of --format onnx or openvino"
+        )
+    if suffix == ".xml" and backend == "onnx":
+        raise UserError(f'"{source}" is run by OpenVINO alone; drop --backend onnx')
+    _need_cpu(device, "an exported file")
+    by_openvino = suffix == ".xml" or backend == "openvino"
+    if backend == "auto" and suffix == ".onnx":
+        by_openvino = util.find_spec("openvino") is not None
+    session = (OpenVINOSession if by_openvino else ONNXSession)(source, precision)
+    label = session.label
+    translator = ExportedTranslator(label.card, label.smallest, lambda _: session)
+    translator.session(label.direction)  # type: ignore[arg-type]
+    return translator
+
+
+def _suits_openvino(checkpoint: Path, device: str, precision: Precision) -> bool:
+    """The rule for "auto"."""
+    return (
+        device in ("auto", "cpu")
+        and precision != "fp16"
+        and all(util.find_spec(module) for module in ("openvino", "onnxruntime", "onnxscript"))
+        and (device == "cpu" or not _may_have_gpu())
+        and read_card(checkpoint).method not in EXPORTABLE_BUT
+    )
+
+
+def _may_have_gpu() -> bool:
+    """Whether torch could find an accelerator, without asking it."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        if metadata.version("torch").endswith("+cpu"):
+            return False
+    return not sys.platform.startswith("linux") or any(Path(gpu).exists() for gpu in GPUS)
+
+
+def _need_cpu(device: str, what: str) -> None:
+    if device not in ("auto", "cpu"):
+        raise UserError(
+            f"--device {device}: {what} runs on the CPU; give the run with --backend torch"
+        )
+
+
+def _forget_oldest(but: Path) -> None:
+    """Delete kept exports, those not used for longest first, until the rest is small enough."""
+    with contextlib.suppress(OSError):
+        folders = sorted(but.parent.iterdir(), key=lambda folder: folder.stat().st_mtime)
+        sizes = {f: sum(p.stat().st_size for p in f.iterdir()) for f in folders if f.is_dir()}
+        total = sum(sizes.values())
+        for folder, size in sizes.items():
+            if total <= LARGEST:
+                return
+            if folder != but:
+                shutil.rmtree(folder, ignore_errors=True)
+                total -= size
