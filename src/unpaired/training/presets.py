@@ -81,9 +81,9 @@ PRESETS: dict[str, Preset] = {
         },
     ),
     "quick": Preset(
-        about="a good picture in minutes, for domains that look different: the networks of small on a "
-        "blank canvas, batch 2, averaged weights instead of a falling rate, so that a run may be "
-        "stopped at any time.",
+        about="a good picture in minutes, for domains that look different: the networks of small "
+        "on a blank canvas, batch 2, averaged weights instead of a falling rate, so that a run may "
+        "be stopped at any time.",
         changes={
             "size": 64,
             "images.load": 64,
