@@ -12,6 +12,7 @@ import tifffile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from tests.training.runs import write_dataset, write_pictures
 from unpaired.data.batches import AHEAD, Batches, _Steps
@@ -363,5 +364,56 @@ def test_what_is_kept_stays_within_the_budget_and_is_really_kept(workers, monkey
     budget = 40 * (1 << 10) / max(1, workers)
     assert sum(p.nbytes for p in kept) <= budget
     assert len(kept) == budget // (2 * 4096 + 512)
-    assert all(p.base is None or p.base.flags.owndata for p in kept)
+    assert all(p.base.flags.owndata and p.base.nbytes == p.nbytes for p in kept)
     assert len(reads) == 30 - 2 * len(kept)
+
+
+def test_how_small_a_jpeg_may_be_decoded_is_a_setting():
+    asked = []
+
+    def read(index, at_least=None):
+        asked.append(at_least)
+        return np.zeros((80, 80, 3), np.uint8)
+
+    domain = Domain(("a",), read, 3, "uint8")
+    for changes in ({}, {"oversize": 1.75}, {"mode": "crop"}):
+        Batches(domain, domain, ImageConfig(**changes), size=32, batch=1, seed=0).at(0)
+    assert asked == [72, 72, 63, 63, None, None]  # 32 * 286 / 256 = 36
+    with pytest.raises(UserError, match=r"--images\.oversize is 0\.5; give 1 or more"):
+        ImageConfig(oversize=0.5)
+
+
+def test_a_jpeg_decoded_smaller_stays_near_what_the_whole_shrinks_to(tmp_path):
+    rng = np.random.default_rng(0)
+    noise = [Image.fromarray(rng.integers(0, 256, (n, n, 3), np.uint8)) for n in (4, 16, 64)]
+    mixed = np.mean([n.resize((512, 512)) for n in noise], axis=0).astype(np.uint8)
+    Image.fromarray(mixed).save(tmp_path / "a.jpg", quality=92)
+    domain = file_domain([tmp_path / "a.jpg"], tmp_path, 3, "uint8")
+
+    def off(load: int, oversize: float) -> float:
+        made = []
+        for one in (oversize, 99):
+            images = ImageConfig(load=load, oversize=one)
+            made.append(Batches(domain, domain, images, size=128, batch=1, seed=0).at(0)["x"])
+        return (made[0] - made[1]).abs().mean().item() * 127.5
+
+    assert off(143, 2.0) == 0  # decoded whole
+    assert 0 < off(143, 1.75) < 1
+    assert 0 < off(128, 2.0) < 1
+
+
+def test_once_all_is_kept_no_thread_is_needed_and_the_batches_go_on():
+    domain = counting([], count=6)
+    batches = batches_of(domain, on_skip=lambda *_: None)
+    stream = batches.from_step(0)
+    first = list(islice(stream, 12))
+    assert all(source.kept for source in batches.sources)
+    batches.make = lambda step: pytest.fail("in a thread") if aside() else make(step)
+
+    def aside() -> bool:
+        return threading.current_thread() is not threading.main_thread()
+
+    make = batches_of(domain, on_skip=lambda *_: None).make
+    later = list(islice(stream, 12))
+    alone = batches_of(domain, on_skip=lambda *_: None)
+    assert same(first + later, [alone.at(step) for step in range(24)])

@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -96,20 +96,22 @@ class Batches:
     def from_step(self, step: int) -> Generator[dict[str, Tensor], None, None]:
         """Batches of `step`, `step` + 1, ... without end, some of them made ahead.
 
-        Without workers a thread makes them: decoding needs no Python, so a step hardly feels it.
-        The thread ends when the generator is closed.
+        Without workers a thread makes them, for decoding needs no Python; until all pictures are
+        kept, when it takes less time than the thread would cost. The thread ends when the generator
+        is closed.
         """
         for made in self._from_workers(step) if self.workers else self._from_thread(step):
             yield self._told(made)
 
     def _from_thread(self, step: int) -> Iterator[Made]:
         pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        ahead: deque[Future[Made]] = deque()
         try:
-            ahead = deque(pool.submit(self.make, step + i) for i in range(AHEAD))
             while True:
-                yield ahead.popleft().result()
+                while len(ahead) < AHEAD and not all(source.kept for source in self.sources):
+                    ahead.append(pool.submit(self.make, step + len(ahead)))
+                yield ahead.popleft().result() if ahead else self.make(step)
                 step += 1
-                ahead.append(pool.submit(self.make, step + AHEAD - 1))
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -35,6 +36,9 @@ class ImageConfig:
     """Mirror half of the pictures."""
     rotate: bool = False
     """Quarter turns and flips both ways, for pictures seen from above."""
+    oversize: float = 2.0
+    """JPEGs are decoded at a half, a quarter or an eighth if that leaves so many times `load`
+    (resize-crop); below 2 more of them are, nearly as exactly (docs/data.md); not below 1."""
     mode_y: Mode | None = None
     load_y: int | None = None
     interpolation_y: Interpolation | None = None
@@ -48,17 +52,22 @@ class ImageConfig:
                 raise UserError(
                     f"--images.{name.replace('_', '-')} is {value}; give 1 pixel or more"
                 )
+        if not 1 <= self.oversize < math.inf:
+            raise UserError(f"--images.oversize is {self.oversize}; give 1 or more, for example 2")
 
     def of(self, domain: DomainName) -> ImageConfig:
         """The settings of one domain, without overrides."""
         if domain == "x":
-            return ImageConfig(self.mode, self.load, self.interpolation, self.flip, self.rotate)
+            return ImageConfig(
+                self.mode, self.load, self.interpolation, self.flip, self.rotate, self.oversize
+            )
         return ImageConfig(
             self.mode if self.mode_y is None else self.mode_y,
             self.load if self.load_y is None else self.load_y,
             self.interpolation if self.interpolation_y is None else self.interpolation_y,
             self.flip if self.flip_y is None else self.flip_y,
             self.rotate if self.rotate_y is None else self.rotate_y,
+            self.oversize,
         )
 
     def load_size(self, size: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from unpaired.data.decode import Pixels, UnreadableImage
@@ -41,6 +43,11 @@ class Source:
         self.unreadable: dict[int, str] = {}  # name and why
         self.skipped: list[Skipped] = []  # not yet reported
 
+    @property
+    def kept(self) -> bool:
+        """Whether no file needs to be read any more."""
+        return len(self.cache) == self.count
+
     def crops(self, seed: int, epoch: int, index: int) -> Pictures:
         """(size, size, C): the pictures at this place of the epoch, cropped by chance."""
         pictures = self._resized(picture_at(seed, self.name, epoch, index, self.count))
@@ -67,9 +74,9 @@ class Source:
     def _read(self, name: DomainName, index: int, jitter: bool, like: Pixels | None) -> Pixels:
         """Picture `index`, resized as configured, or to the size of its partner `like`."""
         config = self.configs[name]
-        # a JPEG decoded at twice the size or more shrinks to what the whole would shrink to
+        # a JPEG decoded at twice the size or more shrinks to nearly what the whole would shrink to
         shrinks = jitter and config.mode == "resize-crop"
-        at_least = 2 * config.load_size(self.size) if shrinks else None
+        at_least = math.ceil(config.oversize * config.load_size(self.size)) if shrinks else None
         picture = self.domains[name].read(index, at_least)
         if like is not None and config.mode != "none":
             return resize(picture, like.shape[0], like.shape[1], config.interpolation)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,7 +32,7 @@ class Overlap(Generic[Key]):
     """
 
     def __init__(self) -> None:
-        self.pool = ThreadPoolExecutor(THREADS)
+        self.pool = ThreadPoolExecutor(THREADS, initializer=give_way)
         self.tasks: deque[Task[Key]] = deque()
 
     def __enter__(self) -> Overlap[Key]:
@@ -50,3 +53,15 @@ class Overlap(Generic[Key]):
     def submit(self, key: Key, pixels: int, work: Callable[..., object], *given: object) -> None:
         """Hand over a task."""
         self.tasks.append(Task(key, pixels, self.pool.submit(work, *given)))
+
+
+def give_way() -> None:
+    """Lower the priority of the calling thread alone, on systems where threads have their own.
+
+    The threads that share a convolution wait for the slowest of them, so one that is interrupted
+    holds up all.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            own = os.getpriority(os.PRIO_PROCESS, 0)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), own + 5)
