@@ -190,7 +190,7 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+", default=[256, 1024], help="of the JPEGs")
     parser.add_argument("--size", type=int, default=256, help="of the crops")
     parser.add_argument("--count", type=int, default=24, help="of JPEGs per side")
-    parser.add_argument("--oversize", type=float, default=2.0, help="as --images.oversize")
+    parser.add_argument("--oversize", type=float, default=1.75, help="as --images.oversize")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=5, help="at least 2")
     parser.add_argument("--step", action="store_true", help="measure steps instead")

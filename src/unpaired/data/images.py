@@ -36,9 +36,9 @@ class ImageConfig:
     """Mirror half of the pictures."""
     rotate: bool = False
     """Quarter turns and flips both ways, for pictures seen from above."""
-    oversize: float = 2.0
+    oversize: float = 1.75
     """JPEGs are decoded at a half, a quarter or an eighth if that leaves so many times `load`
-    (resize-crop); below 2 more of them are, nearly as exactly (docs/data.md); not below 1."""
+    (resize-crop); how far off that is stands in docs/data.md. Not below 1."""
     mode_y: Mode | None = None
     load_y: int | None = None
     interpolation_y: Interpolation | None = None
