@@ -186,6 +186,8 @@ def main() -> None:
         large(given)
         return
     height, width = given.height or given.side, given.side
+    if height * width < 1024 * 1024:
+        parser.error("give a picture of a million pixels or more: a small one is a single strip")
     megapixels = height * width / MEGAPIXEL
     translate = translator(given.filters, given.blocks, given.precision, given.run)
     whole = whole_pass(translate, given.rounds)
