@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from tests.training.runs import tiny_config, write_dataset
-from unpaired.training.checkpoint import find_checkpoint, read_state
+from unpaired.training.checkpoint import read_state
 from unpaired.training.config import with_changes
+from unpaired.training.finding import find_checkpoint
 from unpaired.training.presets import apply_preset
 from unpaired.training.run import train
 
