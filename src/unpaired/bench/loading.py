@@ -14,7 +14,7 @@ from unpaired.data.batches import Batches
 from unpaired.data.domains import open_dataset
 from unpaired.data.images import ImageConfig
 
-PICTURES = 16  # per domain
+PICTURES = 12  # per domain
 SIDE = 512
 
 
