@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib import util
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,11 +17,18 @@ from unpaired.bench.loading import LoadingFigures, measure_loading
 from unpaired.bench.outlook import SIZE, Outlook, look_out
 from unpaired.bench.peak import convolution_peak
 from unpaired.bench.step import StepFigures, demands, measure_step
-from unpaired.bench.translation import ENVIRONMENT, TranslationFigures, measure_translation
+from unpaired.bench.translation import (
+    ENVIRONMENT,
+    TranslationFigures,
+    measure_translation,
+    write_untrained,
+)
 from unpaired.doctor import processor, version
 from unpaired.errors import UserError
 from unpaired.training.config import TrainConfig, to_dict
 from unpaired.training.precision import choose_device, choose_precision
+from unpaired.translation.loading import EXPORTABLE_BUT
+from unpaired.translation.translator import Backend
 
 BUDGET = 5.0  # seconds for the repetitions of each step and translation
 TRANSLATED = (256, 1024)
@@ -32,7 +42,7 @@ class Bench:
     setting: dict[str, Any]
     """The training's configuration; its `size` is that of the first step."""
     precision: str
-    """What steps and translations computed in: fp32, bf16 or fp16."""
+    """What steps computed in: fp32, bf16 or fp16."""
     peaks: dict[str, float]
     """By precision: operations per second of large convolutions."""
     steps: tuple[StepFigures, ...]
@@ -42,21 +52,25 @@ class Bench:
 
     def numbers(self) -> dict[str, Any]:
         """All of it as plain values, with rates and shares of the peak."""
-        peak = self.peaks[self.precision]
         return {
             **asdict(self),
-            "steps": [_rated(one, peak) for one in self.steps],
-            "translations": [_rated(one, peak) for one in self.translations],
+            "steps": [self._rated(one) for one in self.steps],
+            "translations": [self._rated(one) for one in self.translations],
         }
 
+    def share(self, figures: StepFigures | TranslationFigures) -> float | None:
+        """Of the convolution peak in the numbers it computed in; None if that wasn't measured."""
+        precision = self.precision if isinstance(figures, StepFigures) else figures.precision
+        peak = self.peaks.get(precision)
+        return None if peak is None else figures.operations_per_second / peak
 
-def _rated(figures: StepFigures | TranslationFigures, peak: float) -> dict[str, Any]:
-    return {
-        **asdict(figures),
-        "images_per_second": figures.images_per_second,
-        "operations_per_second": figures.operations_per_second,
-        "share_of_peak": figures.operations_per_second / peak,
-    }
+    def _rated(self, figures: StepFigures | TranslationFigures) -> dict[str, Any]:
+        return {
+            **asdict(figures),
+            "images_per_second": figures.images_per_second,
+            "operations_per_second": figures.operations_per_second,
+            "share_of_peak": self.share(figures),
+        }
 
 
 def bench(
@@ -64,6 +78,7 @@ def bench(
     sizes: Sequence[int],
     *,
     translated: Sequence[int] = TRANSLATED,
+    backends: Sequence[Backend] | None = None,
     budget: float = BUDGET,
     say: Callable[[str], None] | None = None,
 ) -> Bench:
@@ -73,6 +88,7 @@ def bench(
         config: of the training whose steps are taken; its size is replaced by each of `sizes`.
         translated: sides of the pictures that are translated, by the network for 256 pixels;
             those that can't be are left out.
+        backends: what translates; None: as `usual_backends` says.
         budget: seconds for the repetitions of each step and translation; a slow one takes longer.
         say: is told what is measured next; it may take a minute in all.
     Raises: UserError if something doesn't fit the method, or the memory.
@@ -93,15 +109,8 @@ def bench(
     for one in configs:
         tell(f"training step, {one.size} x {one.size}, batch {one.batch}")
         steps.append(alone(measure_step, one, budget, environment={}))
-    translations = []
-    for size in translated:
-        tell(f"translating, {size} x {size}")
-        try:
-            figures = alone(measure_translation, paper, size, budget, environment=ENVIRONMENT)
-        except UserError as error:  # too large for the method, or for the memory
-            tell(f"no translation of {size} x {size}: {error}")
-        else:
-            translations.append(figures)
+    taken = usual_backends(paper, device) if backends is None else backends
+    translations = _translations(paper, translated, taken, budget, tell)
     tell("reading pictures")
     return Bench(
         machine=describe(device),
@@ -113,6 +122,39 @@ def bench(
         loading=measure_loading(max(sizes)),
         outlook=look_out(work, state, steps, free_memory(device)),
     )
+
+
+def usual_backends(config: TrainConfig[Any], device: torch.device) -> tuple[Backend, ...]:
+    """Torch, and what `unpaired translate --backend auto` would take instead of it here."""
+    there = all(util.find_spec(module) for module in ("openvino", "onnxruntime", "onnxscript"))
+    one_network = config.method not in EXPORTABLE_BUT
+    return ("torch", "openvino") if there and one_network and device.type == "cpu" else ("torch",)
+
+
+def _translations(
+    config: TrainConfig[Any],
+    sizes: Sequence[int],
+    backends: Sequence[Backend],
+    budget: float,
+    tell: Callable[[str], None],
+) -> list[TranslationFigures]:
+    """Of every size by every backend, but those that can't be, which are told."""
+    found = []
+    with tempfile.TemporaryDirectory() as scratch:
+        exported = Path(scratch) / "untrained.onnx"
+        for backend in backends:
+            try:
+                if backend != "torch" and not exported.exists():
+                    tell("exporting the network")
+                    alone(write_untrained, config, exported, environment={})
+                for size in sizes:
+                    tell(f"translating, {size} x {size}, {backend}")
+                    file = None if backend == "torch" else exported
+                    arguments = (config, size, budget, backend, file)
+                    found.append(alone(measure_translation, *arguments, environment=ENVIRONMENT))
+            except UserError as error:  # too large for the method or the memory; not installed
+                tell(f"no more translations by {backend}: {error}")
+    return found
 
 
 NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}

@@ -31,7 +31,7 @@ def show(found: Bench, file: TextIO) -> None:
 
 def parts(found: Bench) -> list[str | Table]:
     """Lines and tables, from top to bottom."""
-    about, peak = found.machine, found.peaks[found.precision]
+    about = found.machine
     peaks = ", ".join(f"{one / TERA:.3g} TFLOP/s in {name}" for name, one in found.peaks.items())
     method = METHODS[found.setting["method"]].title
     batch = found.setting["batch"]
@@ -39,27 +39,28 @@ def parts(found: Bench) -> list[str | Table]:
     lines: list[str | Table] = [
         f"{about['name']}, {about['device']}, {about['threads']} thread(s), torch {about['torch']}",
         f"convolution peak: {peaks}",
-        _table(f"{method}: a training step, {found.precision}, batch {batch}", steps, peak),
+        _table(f"{method}: a training step, {found.precision}, batch {batch}", steps, found),
     ]
     if pictures:
-        lines.append(_table(f"translating one picture, {found.precision}", pictures, peak))
+        lines.append(_table("translating one picture", pictures, found))
     return [*lines, _reading(found), *_outlook(found)]
 
 
 def _table(
-    title: str, rows: Sequence[StepFigures] | Sequence[TranslationFigures], peak: float
+    title: str, rows: Sequence[StepFigures] | Sequence[TranslationFigures], found: Bench
 ) -> Table:
     table = Table("pixels", *COLUMNS, title=title, title_justify="left", box=None)
     for column in table.columns:
         column.justify = "right"
     for row in rows:
-        name = "" if isinstance(row, StepFigures) else f", {row.backend}"
+        name = "" if isinstance(row, StepFigures) else f", {row.computes}"
+        share = found.share(row)
         table.add_row(
             f"{row.size} x {row.size}{name}",
             *_seconds(row.seconds),
             f"{row.images_per_second:.3g}",
             f"{row.operations_per_second / TERA:.3g}",
-            f"{row.operations_per_second / peak:.0%}",
+            "" if share is None else f"{share:.0%}",
             "" if row.memory is None else f"{row.memory / GIB:.2f} GiB",
         )
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,23 +12,36 @@ from unpaired.bench.child import Memory
 from unpaired.bench.clock import Spread, repeated, spread
 from unpaired.bench.operations import operations
 from unpaired.bench.step import CHANNELS, untrained
+from unpaired.errors import UserError
 from unpaired.training.card import Card
 from unpaired.training.config import TrainConfig, to_dict
 from unpaired.training.precision import choose_device
+from unpaired.translation.exporting.export import write_export
+from unpaired.translation.exporting.label import label_of
+from unpaired.translation.generator import generator_of
+from unpaired.translation.loading import load
 from unpaired.translation.network import TorchTranslator
+from unpaired.translation.translator import Backend, Translator
 
 
 @dataclass(frozen=True)
 class TranslationFigures:
     """One size and backend, measured."""
 
-    backend: str
+    backend: Backend
+    computes: str
+    """By what and in which numbers: "OpenVINO in bf16"."""
     size: int
     seconds: Spread
     """Of one picture of size x size pixels."""
     operations: int
     memory: int | None
     """Bytes at the peak, over those of a process that has loaded torch; on CUDA, of tensors."""
+
+    @property
+    def precision(self) -> str:
+        """fp32, bf16 or fp16."""
+        return next(word for word in self.computes.split() if word in ("fp32", "bf16", "fp16"))
 
     @property
     def images_per_second(self) -> float:
@@ -61,18 +75,46 @@ def untrained_translator(config: TrainConfig[Any]) -> TorchTranslator:
     return TorchTranslator(method, card, choose_device(config.device), config.precision)
 
 
-def measure_translation(config: TrainConfig[Any], size: int, budget: float) -> TranslationFigures:
+def write_untrained(config: TrainConfig[Any], place: Path) -> None:
+    """Export the first direction's network to an .onnx file.
+
+    Raises: UserError if it can't be exported, or a package is missing.
+    """
+    translator = untrained_translator(config)
+    way = translator.directions[0]
+    network = generator_of(translator.method, way)
+    if network is None:
+        raise UserError(f"{config.method} translates by a search, not by one pass of a network")
+    label = label_of(translator.card, way, translator.smallest, "untrained")
+    write_export(network.cpu().float(), label, place, "onnx")
+
+
+def measure_translation(
+    config: TrainConfig[Any], size: int, budget: float, backend: Backend, exported: Path | None
+) -> TranslationFigures:
     """Translate noise for `budget` seconds or a little more, in the first direction.
 
     Call it through `child.alone` with `ENVIRONMENT`.
+
+    Args: exported: what `write_untrained` wrote; the torch backend needs none.
+    Raises: UserError if the network can't translate pictures of this size.
     """
-    memory = Memory(choose_device(config.device))
-    translator = untrained_translator(config)
+    device = choose_device(config.device)
+    memory = Memory(device)
+    translator: Translator
+    if exported is None:
+        translator = untrained_translator(config)
+    else:
+        precision = "auto" if backend == "onnx" else config.precision
+        translator = load(exported, precision=precision, backend=backend)
     pixels = np.random.default_rng(0).random((1, size, size, 3), np.float32) * 2 - 1
     way = translator.directions[0]
-    work = operations(lambda: translator.units(pixels, way))  # and warmed up
-    seconds = repeated(lambda: translator.units(pixels, way), translator.device, budget, warm_up=0)
-    return TranslationFigures("torch", size, spread(seconds), work, memory.peak())
+    translator.units(pixels, way)
+    seconds = repeated(lambda: translator.units(pixels, way), device, budget, warm_up=0)
+    peak = memory.peak()
+    original = translator if exported is None else untrained_translator(config)
+    work = operations(lambda: original.units(pixels, way))
+    return TranslationFigures(backend, translator.computes, size, spread(seconds), work, peak)
 
 
 ENVIRONMENT = {"THP_MEM_ALLOC_ENABLE": "1"}

@@ -17,7 +17,7 @@ from unpaired.options import nearest, parse, take_all
 class BenchOptions:
     """Measure this machine: training steps, translations, memory, share of the convolution peak.
 
-    About a minute with the defaults, if nothing else computes meanwhile.
+    A minute or two with the defaults, if nothing else computes meanwhile.
     """
 
     method: str = "cyclegan"
@@ -38,6 +38,8 @@ class BenchOptions:
     device: str = "auto"
     translate: tuple[int, ...] = (256, 1024)
     """Sides of the pictures that are translated."""
+    backend: tuple[Literal["torch", "openvino", "onnx"], ...] = ()
+    """What translates; default: torch, and OpenVINO where `unpaired translate` would take it."""
     seconds: float = 5.0
     """For the repetitions of each step and translation; slow ones take longer."""
     json: str | None = None
@@ -93,6 +95,7 @@ def run(arguments: list[str]) -> int:
         config,
         asked.size or usual,
         translated=asked.translate,
+        backends=asked.backend or None,
         budget=asked.seconds,
         say=lambda text: print(f"bench: {text}", file=sys.stderr, flush=True),
     )
