@@ -23,13 +23,16 @@ class TorchInstanceNorm(nn.Module):
 
 
 def with_torch_norms(network: nn.Module) -> nn.Module:
-    """A copy of the network, same weights, contiguous, whose instance norms are torch's own."""
+    """A copy of the network, same weights, contiguous, whose instance norms are torch's own.
+
+    All its parameters are trained, as in the field's code.
+    """
     network = copy.deepcopy(network)
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, InstanceNorm) and child.weight is None:
                 setattr(module, name, TorchInstanceNorm())
-    return network.to(memory_format=torch.contiguous_format)
+    return network.to(memory_format=torch.contiguous_format).requires_grad_(True)
 
 
 def squared(scores: Tensor, target: float) -> Tensor:

@@ -69,7 +69,8 @@ def gradients(method: Method, batch: Batch, dtype: torch.dtype | None) -> dict[s
         for player in method.players:
             losses = method.losses(player, batch, made)
             made = {name: value.detach() for name, value in made.items()}
-            own = [p for network in method.networks(player) for p in network.parameters()]
+            parameters = (p for network in method.networks(player) for p in network.parameters())
+            own = [p for p in parameters if p.requires_grad]
             parts = torch.autograd.grad(torch.stack(list(losses.values())).sum(), own)
             found[player] = torch.cat([part.flatten() for part in parts])
     return found

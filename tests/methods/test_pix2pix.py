@@ -58,7 +58,7 @@ def test_the_critic_sees_the_input_beside_the_output():
 
 def test_the_l1_term_moves_the_generator_alone_and_the_adversarial_term_both_ways():
     method, batch = tiny_method("pix2pix"), tiny_batch()
-    named = dict(method.named_parameters())
+    named = {n: p for n, p in method.named_parameters() if p.requires_grad}
     reached = {}
     for player in method.players:
         for term, loss in losses_of(method, player, batch).items():

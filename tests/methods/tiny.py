@@ -55,7 +55,7 @@ def tiny_batch(x: int = 3, y: int = 3, size: int = SIZE, seed: int = 1) -> dict[
 def own_parameters(method: Method, player: str) -> dict[str, torch.nn.Parameter]:
     """The player's parameters by their name on the method."""
     own = {id(p) for network in method.networks(player) for p in network.parameters()}
-    return {name: p for name, p in method.named_parameters() if id(p) in own}
+    return {n: p for n, p in method.named_parameters() if id(p) in own and p.requires_grad}
 
 
 def losses_of(method: Method, player: str, batch: dict, seed: int = 0) -> dict[str, torch.Tensor]:

@@ -4,9 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from unpaired.errors import UserError
+from unpaired.methods.cut import CUT, CUTConfig
 from unpaired.networks import (
     DiscriminatorConfig,
     GeneratorConfig,
@@ -259,3 +260,24 @@ def test_discriminators_build_from_their_settings(kind, norm):
 def test_settings_out_of_range_are_refused(bad):
     with pytest.raises(UserError, match="--"):
         bad()
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch", "none"])
+def test_only_biases_that_a_norm_takes_away_again_rest(norm):
+    """Those of a ResNet: all but the last one; their gradients, if computed, are rounding noise."""
+    network = build_generator(GeneratorConfig(norm=norm), 3, 3, filters=4, blocks=1)
+    resting = {n for n, p in network.named_parameters() if not p.requires_grad}
+    biases = {n for n, m in network.named_modules() if isinstance(getattr(m, "bias", None), Tensor)}
+    last = max(biases, key=lambda name: int(name.split(".")[1]))
+    assert resting == ({f"{n}.bias" for n in biases - {last}} if norm == "instance" else set())
+    network.requires_grad_(True)
+    weights = torch.randn(1, 3, 32, 32)
+    (network(torch.randn(1, 3, 32, 32)) * weights).sum().backward()
+    noise = [network.get_parameter(n).grad.abs().max().item() for n in resting]
+    assert all(n < 1e-4 for n in noise)
+    assert network.get_parameter(f"{last}.bias").grad.abs().max() > 0.1
+
+
+def test_a_contrasted_feature_needs_the_bias_before_the_norm():
+    method = CUT(CUTConfig(filters=4, blocks=1), channels_x=3, channels_y=3, size=32)
+    assert all(p.requires_grad for p in method.G.parameters())

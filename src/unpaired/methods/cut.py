@@ -87,6 +87,7 @@ class CUT(OneWay):
                 f"--generator.kind {settings.generator.kind} has no encoder whose patches "
                 f"{self.name} could contrast; give resnet"
             )
+        self.G.requires_grad_(True)  # features are contrasted before norms: all biases count there
         self.weights = settings.loss
         shadow = copy.deepcopy(self.G).to("meta")
         features = shadow.encode(torch.zeros(2, channels_x, size, size, device="meta"))

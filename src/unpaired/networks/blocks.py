@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as fn
 from torch import Tensor, nn
 
+from unpaired.networks.convolution import Conv2d
+
 Norm = Literal["instance", "instance-affine", "batch", "none"]
 Upsample = Literal["transposed", "resize"]
 PIECE = 1 << 18
@@ -107,12 +109,12 @@ class ResnetBlock(nn.Module):
         super().__init__()
         self.conv_block = nn.Sequential(
             ReflectionPad(1),
-            nn.Conv2d(channels, channels, 3, bias=has_bias(norm)),
+            Conv2d(channels, channels, 3, bias=has_bias(norm)),
             *make_norm(norm, channels),
             nn.ReLU(inplace=True),
             *([nn.Dropout(0.5)] if dropout else []),
             ReflectionPad(1),
-            nn.Conv2d(channels, channels, 3, bias=has_bias(norm)),
+            Conv2d(channels, channels, 3, bias=has_bias(norm)),
             *make_norm(norm, channels),
         )
 
@@ -127,7 +129,7 @@ class ResizeConv(nn.Sequential):
         super().__init__(
             nn.Upsample(scale_factor=2, mode="nearest"),
             ReflectionPad(1),
-            nn.Conv2d(channels_in, channels_out, 3, bias=bias),
+            Conv2d(channels_in, channels_out, 3, bias=bias),
         )
 
 

@@ -16,6 +16,7 @@ from unpaired.networks.blocks import (
     make_norm,
     make_upsample,
 )
+from unpaired.networks.convolution import Conv2d
 
 
 class ResNetGenerator(nn.Module):
@@ -64,7 +65,7 @@ class ResNetGenerator(nn.Module):
             layers += [make_upsample(upsample, k, k // 2, bias)]
             layers += [*make_norm(norm, k // 2), nn.ReLU(inplace=True)]
             k //= 2
-        layers += [ReflectionPad(3), nn.Conv2d(k, out_channels, 7), nn.Tanh()]
+        layers += [ReflectionPad(3), Conv2d(k, out_channels, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
         self.multiple = 2**downsamplings
         self.input_skip = input_skip
