@@ -15,6 +15,9 @@ CONFIGS = {
     "no norm, input skip": GeneratorConfig(norm="none", input_skip=True),
     "one downsampling, dropout": GeneratorConfig(downsamplings=1, dropout=True),
     "no downsampling": GeneratorConfig(downsamplings=0),
+    "three downsamplings, no norm": GeneratorConfig(norm="none", downsamplings=3),
+    "four downsamplings, batch norm": GeneratorConfig(norm="batch", downsamplings=4),
+    "four downsamplings": GeneratorConfig(downsamplings=4),
     "unet": GeneratorConfig(kind="unet", depth=4),
     "unet, batch norm": GeneratorConfig(kind="unet", depth=3, norm="batch"),
 }

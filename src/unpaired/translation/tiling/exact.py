@@ -153,7 +153,11 @@ def _instance_norm(run: Exact, module: InstanceNorm, x: Field) -> Field:
 
 def _block(run: Exact, module: ResnetBlock, x: Field) -> Field:
     x = run.kept(x)
-    return Tee(Combined(x, run.apply(module.conv_block, x)), x.kept)  # nobody else reads x
+    branch = run.apply(module.conv_block, x)
+    added = Combined(x, branch)
+    if x in chain(branch):  # it reads neighbours of its rows in x, which must not be overwritten
+        return Tee(added, run.shelf.place(added, run.dtype))
+    return Tee(added, x.kept)  # over x, which nobody else reads
 
 
 def _resnet(run: Exact, module: ResNetGenerator, x: Field) -> Field:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor, nn
 
 from unpaired.data.decode import Picture, from_unit, with_dtype
+from unpaired.data.memory import free_memory
 from unpaired.errors import UserError
 from unpaired.methods.base import Direction, Method
 from unpaired.training.precision import autocast
@@ -103,7 +103,7 @@ def exactly(
     """
     ready = prepare(translator, source, direction)
     if memory is None:
-        memory = psutil.virtual_memory().available / 4
+        memory = free_memory() / 4
     shelf = Shelf(memory, folder, translator.device)
     require_room(ready.network, ready.image, ready.dtype, shelf)
     run = Exact(shelf, ready.dtype, on_sweep=on_sweep)
