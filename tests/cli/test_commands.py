@@ -157,6 +157,21 @@ def test_translate_writes_every_picture_and_says_so(trained, data, tmp_path, cap
     assert "0 translated, 2 skipped" in capsys.readouterr().out
 
 
+def test_a_film_among_pictures_is_refused_and_says_how(trained, data, tmp_path, capsys):
+    (tmp_path / "a.mp4").write_bytes(b"film")
+    assert run(f"translate {trained} {tmp_path / 'a.mp4'} --out {tmp_path / 'o'}".split()) == 2
+    assert "is a film; films are translated one at a time" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_fast_tiling_of_a_small_picture_does_not_claim_an_error(trained, data, tmp_path, capsys):
+    command = f"translate {trained} {data / 'testA'} --out {tmp_path / 'o'} --tiles fast"
+    assert run(command.split()) == 0
+    said = capsys.readouterr().err
+    assert "too few pieces to tell" in said
+    assert "nan" not in said
+
+
 def test_a_picture_that_fails_is_named_and_the_exit_code_is_1(trained, data, tmp_path, capsys):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "bad.png").write_bytes(b"no")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
@@ -81,24 +82,36 @@ def run(arguments: list[str]) -> int:
     )
     if Path(options.out).suffix.lower() in FILMS and not Path(options.out).is_dir():
         return film(options, translator)
+    inputs = [Path(p) for p in options.inputs]
+    if clips := [p for p in inputs if p.suffix.lower() in FILMS and not p.is_dir()]:
+        raise UserError(
+            f'"{clips[0]}" is a film; films are translated one at a time, into an --out that ends '
+            f"in {', '.join(FILMS)}"
+        )
     if options.smooth:
         raise UserError("--smooth is for films; give an --out that ends in .mp4")
     summary = translate_files(
         translator,
-        [Path(p) for p in options.inputs],
+        inputs,
         Path(options.out),
         direction=options.direction,
         batch=options.batch,
         overwrite=options.overwrite,
         format=options.format,
         tiles=options.tiles,
-        on_error=lambda grey: print(
-            f"normed by a sample: about {grey:.2f} grey levels from exact", file=sys.stderr
-        ),
+        on_error=tell_error,
     )
     if summary.translated:
         print(f"computed by {translator.computes}", file=sys.stderr)
     return tell(summary, "translated", options.out, options.json, backend=translator.computes)
+
+
+def tell_error(grey: float) -> None:
+    """How far fast tiling is from exact, in grey levels of 255; nan: nobody knows."""
+    about = f"about {grey:.2f} grey levels from exact"
+    if math.isnan(grey):
+        about = "too few pieces to tell how far from exact; --tiles exact is sure"
+    print(f"normed by a sample: {about}", file=sys.stderr)
 
 
 def film(options: TranslateOptions, translator: Translator) -> int:

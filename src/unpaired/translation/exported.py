@@ -43,8 +43,8 @@ class ExportedTranslator(Translator):
     @property
     def computes(self) -> str:  # type: ignore[override]
         used = {session.computes: None for session in self.sessions.values()}
-        if self.twin and self.twin.computes not in used:
-            used[f"large ones {self.twin.computes}"] = None
+        if self.twin:
+            used[self.twin.computes] = None
         return ", ".join(used)
 
     def in_torch(self) -> TorchTranslator:

@@ -128,9 +128,9 @@ def test_large_pictures_go_through_torch_or_are_refused(monkeypatch, tmp_path) -
     expected = Translator.load(folder, precision="fp32").pictures([large])[0].pixels
     made = tiled.pictures([large])[0].pixels
     assert np.abs(made.astype(int) - expected).max() <= 1
-    assert translator.computes == "large ones torch in fp32"
+    assert translator.computes == "torch in fp32"
     tiled.pictures([small])
-    assert translator.computes == "OpenVINO in fp32, large ones torch in fp32"
+    assert translator.computes == "OpenVINO in fp32, torch in fp32"
     alone = tiler.Tiler(loading.load(by_onnx), None)
     assert len(alone.pictures([small])) == 1
     with pytest.raises(UserError, match="give the run folder for more"):
