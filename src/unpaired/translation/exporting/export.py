@@ -137,7 +137,7 @@ def program_of(network: nn.Module, label: Label) -> torch.export.ExportedProgram
     """The network as a graph with free batch, height and width, naming no file of this machine."""
     multiple = label.card.multiple
     least = -(-label.smallest // multiple)
-    images = torch.zeros(2, channels_into(label), (least + 2) * multiple, (least + 3) * multiple)
+    images = torch.zeros(2, label.channels[0], (least + 2) * multiple, (least + 3) * multiple)
     count = torch.export.Dim("count", min=1, max=1 << 16)
     high, wide = (torch.export.Dim(side, min=1, max=1 << 16) for side in ("high", "wide"))
     shapes = ({0: count, 2: multiple * high, 3: multiple * wide},)
@@ -218,7 +218,7 @@ def compare(
     shapes = ((1, small, small), (3, small + step, small + 2 * step), (2, large, large + step))
     worst = 0.0
     for count, high, wide in shapes:
-        shape = (count, channels_into(label), high, wide)
+        shape = (count, label.channels[0], high, wide)
         waves = np.sin(np.arange(wide) / 7 + 2 * np.pi * rng.random(shape[:3])[..., None])
         images = (0.5 * waves + rng.uniform(-0.5, 0.5, shape)).astype(np.float32)
         expected = network(torch.from_numpy(images)).numpy()
@@ -227,11 +227,6 @@ def compare(
             return float("inf"), shapes
         worst = max(worst, float(np.abs(made - expected).max()))
     return worst, shapes
-
-
-def channels_into(label: Label) -> int:
-    """Of the domain that is translated."""
-    return label.card.channels_x if label.direction == "x2y" else label.card.channels_y
 
 
 @contextlib.contextmanager

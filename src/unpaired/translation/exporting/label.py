@@ -15,6 +15,8 @@ KEY = "unpaired"
 """Under this name the label stands in a file's metadata, as JSON."""
 INPUT, OUTPUT = "images", "translations"
 FORMAT = 1
+LARGEST_MULTIPLE, LARGEST_SIDE = 4096, 8192
+"""Pixels; a label that asks for more is damaged, and would fill the memory with padding."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,12 @@ class Label:
     @property
     def direction(self) -> str:
         return self.card.directions[0]
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Into the network, and out of it."""
+        ends = self.card.channels_x, self.card.channels_y
+        return ends if self.direction == "x2y" else ends[::-1]
 
     def write(self) -> str:
         """JSON: what a user of the file must know in plain words first, then the card."""
@@ -75,7 +83,7 @@ def read_label(text: str | None, source: str) -> Label:
     Args:
         text: None: nothing stands there.
         source: the file, for messages.
-    Raises: UserError if it is no label of ours, or of a newer format.
+    Raises: UserError if it is no label of ours, is damaged, or of a newer format.
     """
     if text is None:
         raise UserError(
@@ -87,8 +95,15 @@ def read_label(text: str | None, source: str) -> Label:
         if tree["format"] > FORMAT:
             raise UserError(f'"{source}" was written by a newer version; update unpaired')
         card: Card = parse(Card, tree["card"], f'"{source}"')
-        return Label(card, int(tree["input"]["smallest_side"]), str(tree["run"]))
-    except (ValueError, KeyError, TypeError) as error:
+        smallest = tree["input"]["smallest_side"]
+        if type(smallest) is not int or not 1 <= smallest <= LARGEST_SIDE:
+            raise ValueError(f"smallest_side is no whole number from 1 to {LARGEST_SIDE}")
+        if card.multiple > LARGEST_MULTIPLE:
+            raise ValueError(f"multiple is over {LARGEST_MULTIPLE}")
+        if card.directions != (tree["direction"],):
+            raise ValueError("directions are not the one of the file")
+        return Label(card, smallest, str(tree["run"]))
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UserError(
             f'"{source}" has a damaged label ({type(error).__name__}: {error}); export it again'
         ) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -10,11 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unpaired.errors import UserError
-from unpaired.translation.exporting.label import INPUT, KEY, read_label
+from unpaired.translation.exporting.label import INPUT, KEY, OUTPUT, Label, read_label
 
 Images = NDArray[np.float32]
 """(N, C, H, W) in [-1, 1]; sides are multiples of what the label says."""
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+End = tuple[str, int, int | str | None]
+"""Of a graph: name, number of axes, channels; no number: any."""
+FULL = ("bad_alloc", "bad allocation", "allocate memory", "out of memory", "not enough memory")
+"""How the libraries say that memory is short."""
 
 
 class Session(Protocol):
@@ -24,21 +30,26 @@ class Session(Protocol):
     """What computes and in which numbers, for people: "OpenVINO in bf16"."""
 
     def __call__(self, images: Images) -> Images:
-        """(N, C, H, W) -> (N, C', H, W)."""
+        """(N, C, H, W) -> (N, C', H, W).
+
+        Raises: UserError if the file can't be run; MemoryError.
+        """
 
 
 class OpenVINOSession:
     """An .xml (with its .bin) or .onnx file on this machine's CPU.
 
     Args: precision: "auto" is bfloat16 where the CPU computes in it, else float32.
-    Raises: UserError if OpenVINO is missing, the file is damaged, or no label of ours is in it.
+    Raises: UserError if OpenVINO is missing, the file is damaged, no label of ours is in it, or
+        the label says other than the graph.
     """
 
     def __init__(self, path: Path, precision: Precision = "auto") -> None:
-        self.model = _read_by_openvino(path)
+        self.path, self.model = path, _read_by_openvino(path)
         places = ([KEY], ["framework", KEY])  # in .xml, in .onnx
         found = [self.model.get_rt_info(p).astype(str) for p in places if self.model.has_rt_info(p)]
         self.label = read_label(found[0] if found else None, str(path))
+        check_graph(path, self.label, *(_ends(e) for e in (self.model.inputs, self.model.outputs)))
         if precision == "fp16":
             raise UserError("--precision fp16 does nothing on a CPU; give bf16 or fp32")
         core = need("openvino").Core()
@@ -48,18 +59,23 @@ class OpenVINOSession:
             "INFERENCE_PRECISION_HINT": {"fp32": "f32"}.get(chosen, chosen),
             "PERFORMANCE_HINT": "LATENCY",
         }
-        self.request = core.compile_model(self.model, "CPU", hints).create_infer_request()
+        try:
+            self.request = core.compile_model(self.model, "CPU", hints).create_infer_request()
+        except Exception as error:
+            raise UserError(damaged(path, error)) from None
         self.computes = f"OpenVINO in {chosen}"
 
     def __call__(self, images: Images) -> Images:
-        made: Images = self.request.infer({INPUT: images})[0]
-        return made
+        with running(self.path):
+            made: Images = self.request.infer({INPUT: images})[0]
+        return checked(made, images, self.label, self.path)
 
 
 class ONNXSession:
     """An .onnx file on this machine's CPU, in float32.
 
-    Raises: UserError if ONNX Runtime is missing, the file is damaged, or no label of ours is in it.
+    Raises: UserError if ONNX Runtime is missing, the file is damaged, no label of ours is in it,
+        or the label says other than the graph.
     """
 
     computes = "ONNX Runtime in fp32"
@@ -81,11 +97,17 @@ class ONNXSession:
         except Exception as error:  # its classes have no common name
             raise UserError(damaged(path, error)) from None
         text = self.session.get_modelmeta().custom_metadata_map.get(KEY)
-        self.label = read_label(text, str(path))
+        self.path, self.label = path, read_label(text, str(path))
+        inputs, outputs = (
+            [(e.name, len(e.shape), e.shape[1] if len(e.shape) > 1 else None) for e in ends]
+            for ends in (self.session.get_inputs(), self.session.get_outputs())
+        )
+        check_graph(path, self.label, inputs, outputs)
 
     def __call__(self, images: Images) -> Images:
-        made: Images = self.session.run(None, {INPUT: images})[0]
-        return made
+        with running(self.path):
+            made: Images = self.session.run(None, {INPUT: images})[0]
+        return checked(made, images, self.label, self.path)
 
 
 def _read_by_openvino(path: Path) -> Any:
@@ -103,6 +125,56 @@ def _read_by_openvino(path: Path) -> Any:
         return front.convert(front.load(str(path)))
     except Exception as error:
         raise UserError(damaged(path, error)) from None
+
+
+def _ends(ports: Any) -> list[End]:
+    """Of OpenVINO's ports; a port may have several names, ours among them."""
+    ends: list[End] = []
+    for port in ports:
+        names, shape = port.get_names(), port.partial_shape
+        name = next((name for name in (INPUT, OUTPUT) if name in names), "")
+        axes = len(shape) if shape.rank.is_static else 4
+        known = shape.rank.is_static and axes > 1 and shape[1].is_static
+        ends.append((name, axes, shape[1].get_length() if known else None))
+    return ends
+
+
+def check_graph(path: Path, label: Label, inputs: list[End], outputs: list[End]) -> None:
+    """Raises: UserError if the graph is not what the label says."""
+    for ends, name, channels in zip((inputs, outputs), (INPUT, OUTPUT), label.channels):
+        if len(ends) != 1 or ends[0][:2] != (name, 4):
+            raise UserError(
+                f'"{path}" is not as its label says: no single "{name}" of four axes; export it '
+                "again"
+            )
+        found = ends[0][2]
+        if isinstance(found, int) and found != channels:
+            raise UserError(
+                f'"{path}" is not as its label says: "{name}" of {found} channels, not {channels}; '
+                "export it again"
+            )
+
+
+@contextlib.contextmanager
+def running(path: Path) -> Iterator[None]:
+    """Raises: MemoryError if memory is short, UserError for anything else that is raised."""
+    try:
+        yield
+    except Exception as error:  # their classes have no common name
+        if isinstance(error, MemoryError) or any(word in str(error).lower() for word in FULL):
+            raise MemoryError(_reason(error)) from None
+        raise UserError(f'"{path}" can\'t be run ({_reason(error)}); export it again') from None
+
+
+def checked(made: Images, images: Images, label: Label, path: Path) -> Images:
+    """What a session made of the images. Raises: UserError if it has another shape."""
+    count, _, height, width = images.shape
+    expected = count, label.channels[1], height, width
+    if made.shape != expected:
+        raise UserError(
+            f'"{path}" makes {made.shape} where {expected} is expected; export it again'
+        )
+    return made
 
 
 def need(module: str) -> Any:
@@ -123,6 +195,11 @@ def check_there(path: Path) -> None:
 
 def damaged(path: Path, error: Exception) -> str:
     """What to say of a file that can't be opened."""
+    return f'"{path}" is damaged ({_reason(error)}); export it again'
+
+
+def _reason(error: Exception) -> str:
+    """The last line that says something."""
     said = str(error).strip().splitlines()
     reason = next((line.strip() for line in reversed(said) if line.strip()), type(error).__name__)
-    return f'"{path}" is damaged ({reason[:200]}); export it again'
+    return reason[:200]
