@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -133,6 +134,30 @@ def test_wrong_exports_are_one_line_before_the_work(tmp_path, monkeypatch) -> No
             export(run_folder, **arguments)
     with pytest.raises(UserError, match="no run at"):
         export(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("format", ["onnx", "openvino", "torch"])
+def test_a_full_disk_is_one_line_and_nothing_is_left(format, tmp_path, monkeypatch, capsys) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=100)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
+    place = tmp_path / f"a{module.SUFFIXES[format]}"
+    arguments = [str(exported()[0]), "--format", format, "--out", str(place)]
+    assert run(["export", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert f'cannot write "{place}": the disk is full' in said
+    assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_an_export_that_was_killed_left_does_not_block_the_next(tmp_path, monkeypatch) -> None:
+    (tmp_path / f".unpaired-export-{os.getpid()}").mkdir()
+
+    def fails(*_):
+        raise RuntimeError("got as far as the exporter")
+
+    monkeypatch.setattr(module, "program_of", fails)
+    with pytest.raises(UserError, match="got as far as the exporter"):
+        export(exported()[0], tmp_path / "a.onnx")
 
 
 def test_a_method_that_searches_cannot_be_exported(tmp_path, monkeypatch) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,7 +33,18 @@ TOLERANCE = 1e-3
 """Largest difference to the network in float32 that an export may have, in [-1, 1]: an eighth of a
 grey level."""
 
+ROOM = 1.2
+"""What an export takes on the disk, in bytes of its weights."""
+
 Run = Callable[[Images], Images]
+
+
+class NotWritten(UserError):  # noqa: N818 - as `Unwritable`
+    """The place of an export can't be written; `reason` says why, without advice."""
+
+    def __init__(self, place: Path, reason: str) -> None:
+        super().__init__(f'cannot write "{place}": {reason}; choose another --out')
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -91,9 +104,10 @@ def write_export(network: nn.Module, label: Label, place: Path, format: Format) 
     Args: network: (N, C, H, W) -> (N, C', H, W) in [-1, 1], in evaluation mode.
     Raises: as `export`.
     """
-    passing = place.with_name(f".unpaired-export-{os.getpid()}")
+    passing: Path | None = None
     try:
-        passing.mkdir()
+        passing = Path(tempfile.mkdtemp(prefix=".unpaired-export-", dir=place.parent))
+        check_room(network, place, format)
         draft = passing / place.name
         with quiet():
             session = WRITERS[format](program_of(network, label), label, draft)
@@ -107,15 +121,15 @@ def write_export(network: nn.Module, label: Label, place: Path, format: Format) 
         for file in files:  # the one with the label last
             file.replace(place.with_name(file.name))
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(f'cannot write "{place}": {reason}; choose another --out') from None
+        raise NotWritten(place, (error.strerror or str(error)).lower()) from None
     except UserError:
         raise
     except Exception as error:  # an exporter's, whose classes have no common name
         why = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise UserError(f"this network can't be exported to {format}: {why}") from None
     finally:
-        shutil.rmtree(passing, ignore_errors=True)
+        if passing:
+            shutil.rmtree(passing, ignore_errors=True)
     return Exported(place, label.direction, off, shapes)
 
 
@@ -127,10 +141,19 @@ def check_place(place: Path, format: Format, overwrite: bool) -> None:
     if not place.parent.is_dir():
         raise UserError(f'--out "{place}" is in no folder; give a file in an existing folder')
     if not os.access(place.parent, os.W_OK):
-        raise UserError(f'cannot write to "{place.parent}"; give --out in another folder')
+        raise NotWritten(place, "its folder is not to be written to")
     for file in {place, *([place.with_suffix(".bin")] if format == "openvino" else [])}:
         if file.is_dir() or (file.exists() and not overwrite):
             raise UserError(f'"{file}" is there already; give --overwrite or another --out')
+
+
+def check_room(network: nn.Module, place: Path, format: Format) -> None:
+    """Exporters on a full disk abort, or blame the network. Raises: NotWritten if it is full."""
+    copies = 2 if format == "openvino" else 1  # it is made of an .onnx
+    weights = sum(t.numel() for t in network.state_dict().values()) * 4
+    needed = int(ROOM * copies * weights)
+    if shutil.disk_usage(place.parent).free < needed:
+        raise NotWritten(place, f"the disk is full ({needed / 1e6:.1f} MB are needed)")
 
 
 def program_of(network: nn.Module, label: Label) -> torch.export.ExportedProgram:
@@ -192,7 +215,9 @@ def write_openvino(program: torch.export.ExportedProgram, label: Label, path: Pa
 
 def write_torch(program: torch.export.ExportedProgram, label: Label, path: Path) -> Run:
     """A .pt2 file for `torch.export.load`, the label among its extra files."""
-    torch.export.save(program, path, extra_files={KEY: label.write()})
+    content = io.BytesIO()  # into a file, torch would abort where the disk is full
+    torch.export.save(program, content, extra_files={KEY: label.write()})
+    path.write_bytes(content.getbuffer())
     network = torch.export.load(path).module()
     return lambda images: network(torch.from_numpy(images)).numpy()
 
