@@ -102,29 +102,56 @@ def kept(checkpoint: Path, direction: str, suffix: str) -> Path:
     digest = hashlib.sha256(f"{VERSION} {__version__} ".encode() + content).hexdigest()[:32]
     folder = cache_folder("exported") / digest
     place = folder / f"{direction}{suffix}"
-    whole = place.is_file() and (suffix != ".xml" or place.with_suffix(".bin").is_file())
-    if not whole:
-        from unpaired.translation.exporting.export import export
+    files = [place] if suffix != ".xml" else [place, place.with_suffix(".bin")]
+    record = folder / f"{place.name}.sha256"  # of these files, written last
+    if not _is_whole(files, record):
+        from unpaired.translation.exporting.export import NotWritten, export
 
-        print("exporting the network, once for this checkpoint ...", file=sys.stderr)
+        anew = " anew, as what was kept is damaged" if os.path.lexists(place) else ""
+        print(f"exporting the network, once for this checkpoint{anew} ...", file=sys.stderr)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+            for file in (record, *files):
+                _remove(file)
+            export(
+                checkpoint,
+                place,
+                format="openvino" if suffix == ".xml" else "onnx",
+                direction=direction,
+                overwrite=True,
+            )
+            record.write_text(_digests(files), encoding="ascii")
+        except (OSError, NotWritten) as error:
+            why = error.reason if isinstance(error, NotWritten) else error.strerror or str(error)
             raise UserError(
-                f'cannot write to "{folder}": {(error.strerror or str(error)).lower()}; mend the '
-                "folder, or set $UNPAIRED_CACHE to another"
+                f'cannot write to "{folder}": {why.lower()}; make room or mend the folder, or set '
+                "$UNPAIRED_CACHE to another"
             ) from None
-        export(
-            checkpoint,
-            place,
-            format="openvino" if suffix == ".xml" else "onnx",
-            direction=direction,
-            overwrite=True,
-        )
         _forget_oldest(folder)
     with contextlib.suppress(OSError):  # a folder may be there to read only
         os.utime(folder)
     return place
+
+
+def _is_whole(files: list[Path], record: Path) -> bool:
+    """Whether the files are those that were recorded."""
+    try:
+        return record.read_text(encoding="ascii") == _digests(files)
+    except (OSError, ValueError):
+        return False
+
+
+def _digests(files: list[Path]) -> str:
+    """SHA-256, a line per file. Raises: OSError."""
+    return "".join(f"{hashlib.sha256(file.read_bytes()).hexdigest()}\n" for file in files)
+
+
+def _remove(path: Path) -> None:
+    """Whatever stands there. Raises: OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _of_file(source: Path, device: str, precision: Precision, backend: Backend) -> Translator:

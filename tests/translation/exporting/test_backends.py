@@ -92,6 +92,48 @@ def test_a_run_is_exported_once_and_then_translates_without_torch(
     assert (tmp_path / "1/photo.png").read_bytes() == (tmp_path / "3/photo.png").read_bytes()
 
 
+def test_a_damaged_kept_export_is_made_anew_once(monkeypatch, tmp_path, capsys) -> None:
+    folder, _, xml = exported()
+    checkpoint = loading.find_checkpoint(folder, "latest")
+    monkeypatch.setenv("UNPAIRED_CACHE", str(tmp_path))
+    made = []
+
+    def fake_export(checkpoint, out, **options):
+        made.append(out)
+        for suffix in (".xml", ".bin"):
+            shutil.copy(xml.with_suffix(suffix), out.with_suffix(suffix))
+
+    def is_a_folder(place: Path) -> None:
+        place.unlink()
+        place.mkdir()
+
+    monkeypatch.setattr("unpaired.translation.exporting.export.export", fake_export)
+    place = loading.kept(checkpoint, "x2y", ".xml")
+    for number, damage in enumerate(
+        (
+            lambda: place.with_suffix(".bin").write_bytes(b"short"),
+            lambda: place.write_bytes(b"g" * place.stat().st_size),
+            lambda: is_a_folder(place),
+        ),
+        2,
+    ):
+        damage()
+        assert loading.kept(checkpoint, "x2y", ".xml") == place
+        assert "what was kept is damaged" in capsys.readouterr().err
+        loading.kept(checkpoint, "x2y", ".xml")
+        assert len(made) == number
+        assert place.read_bytes() == xml.read_bytes()
+
+
+def test_a_full_cache_is_named_with_its_variable(monkeypatch, tmp_path) -> None:
+    checkpoint = loading.find_checkpoint(exported()[0], "latest")
+    monkeypatch.setenv("UNPAIRED_CACHE", str(tmp_path))
+    usage = shutil.disk_usage(tmp_path)._replace(free=100)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(UserError, match=r"the disk is full.*set \$UNPAIRED_CACHE"):
+        loading.kept(checkpoint, "x2y", ".xml")
+
+
 def test_auto_takes_torch_quietly_where_openvino_is_missing_or_a_gpu_may_be(monkeypatch) -> None:
     folder = exported()[0]
     monkeypatch.setattr(loading, "_may_have_gpu", lambda: True)
