@@ -2,16 +2,19 @@
 
 Variants take turns in one process; what counts is the ratio to the naive pass of the same round:
 float32, NCHW, `nn.InstanceNorm2d`, as in the field's code. Beside it: the share of this machine's
-convolution peak, measured in the same run, and how far the pixels are from float32's (of an
-untrained network, which is noisier than a trained one). Run it on an idle machine.
+convolution peak, measured in the same run, and how far the pixels are from float32's, on a mosaic
+of atlas pages. `--run RUN` takes a trained network, less noisy than an untrained one; OpenVINO
+and ONNX Runtime run the very network, exported here. Run it on an idle machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,42 +22,85 @@ from torch import Tensor
 
 from benchmarks.naive import with_torch_norms
 from benchmarks.tiling import translator
+from unpaired import Translator
 from unpaired.bench.operations import operations
 from unpaired.bench.peak import convolution_peak
+from unpaired.data.catalog import worldtiles_view
+from unpaired.translation.exported import ExportedTranslator
+from unpaired.translation.exporting.export import write_export
+from unpaired.translation.exporting.label import label_of
+from unpaired.translation.exporting.sessions import ONNXSession, OpenVINOSession
+from unpaired.translation.network import TorchTranslator
 
 Pass = Callable[[], Tensor]
+PAUSE = 0.3
+"""Seconds before each pass, in which the threads of the one before stop spinning."""
+
+
+def mosaic(size: int) -> np.ndarray:
+    """Enlarged atlas pages, (1, size, size, 3) in [-1, 1]."""
+    tiles = worldtiles_view("map", "test").repeat(4, 1).repeat(4, 2)
+    across = -(-size // tiles.shape[1])
+    rows = [np.hstack(list(tiles[row * across :][:across])) for row in range(across)]
+    return np.vstack(rows)[None, :size, :size].astype(np.float32) / 127.5 - 1
+
+
+def translators(given: argparse.Namespace, folder: Path) -> dict[str, Translator]:
+    """Every backend and precision, of one network; the first is torch in float32."""
+    made: dict[str, Translator] = {}
+    for precision in ("fp32", "bf16"):
+        made[f"torch {precision}"] = (
+            TorchTranslator.load(given.run, precision=precision)
+            if given.run
+            else translator(given.filters, given.blocks, precision)
+        )
+    original = made["torch fp32"].in_torch()
+    label = label_of(original.card, "x2y", original.smallest, "benchmark")
+    place = folder / "network.onnx"
+    write_export(original.method.G, label, place, "onnx")
+    for name, session in {
+        "OpenVINO fp32": OpenVINOSession(place, "fp32"),
+        "OpenVINO bf16": OpenVINOSession(place, "bf16"),
+        "ONNX Runtime": ONNXSession(place),
+    }.items():
+        made[name] = ExportedTranslator(
+            label.card,
+            label.smallest,
+            lambda _, s=session: s,  # type: ignore[misc]
+        )
+    return made
 
 
 @torch.inference_mode()
-def measure(size: int, filters: int, blocks: int, rounds: int) -> None:
+def measure(ours: dict[str, Translator], size: int, rounds: int) -> None:
     """One size: print a table."""
-    pixels = np.random.default_rng(0).random((1, size, size, 3), np.float32) * 2 - 1
+    pixels = mosaic(size)
     x = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
-    ours = {name: translator(filters, blocks, name) for name in ("fp32", "bf16")}
-    naive = with_torch_norms(translator(filters, blocks, "fp32").method.G)
+    naive = with_torch_norms(ours["torch fp32"].in_torch().method.G)
     passes: dict[str, Pass] = {"naive fp32": lambda: naive(x)}
     for name, translate in ours.items():
-        passes[f"ours {name}"] = lambda t=translate: torch.from_numpy(  # type: ignore[misc]
+        passes[name] = lambda t=translate: torch.from_numpy(  # type: ignore[misc]
             t.units(pixels, "x2y")
         ).permute(0, 3, 1, 2)
     seconds: dict[str, list[float]] = {name: [] for name in passes}
     results = {}
     for number in range(rounds + 1):
         for name, run in passes.items():
+            time.sleep(PAUSE)
             began = time.perf_counter()
             results[name] = run()
             if number:
                 seconds[name].append(time.perf_counter() - began)
-    work = operations(lambda: naive(x))
-    best = convolution_peak(torch.device("cpu"), torch.bfloat16)
+    work, best = operations(lambda: naive(x)), convolution_peak(torch.device("cpu"), torch.bfloat16)
     print(f"{size} x {size}; convolution peak {best / 1e9:.0f} GFLOP/s")
     for name, own in seconds.items():
         ratios = [n / s for n, s in zip(seconds["naive fp32"], own)]
         off = (results[name] - results["naive fp32"]).abs().mean().item() * 127.5
         taken = statistics.median(own)
         print(
-            f"  {name:12} {taken:7.3f} s  {statistics.median(ratios):5.2f} x  "
-            f"{work / taken / best:4.0%} of the peak  mean error {off:.3f} grey levels"
+            f"  {name:13} {taken:7.3f} s  {statistics.median(ratios):5.2f} x  "
+            f"{work / taken / best:4.0%} of the peak  mean error {off:.3f} grey levels",
+            flush=True,
         )
 
 
@@ -64,9 +110,12 @@ def main() -> None:
     parser.add_argument("--filters", type=int, default=64)
     parser.add_argument("--blocks", type=int, default=9)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--run", type=Path, help="a trained run, instead of --filters and --blocks")
     given = parser.parse_args()
-    for size in given.sizes:
-        measure(size, given.filters, given.blocks, given.rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        ours = translators(given, Path(folder))
+        for size in given.sizes:
+            measure(ours, size, given.rounds)
 
 
 if __name__ == "__main__":
