@@ -40,6 +40,9 @@ class ExportedTranslator(Translator):
             self.sessions[direction] = self.open_session(direction)
         return self.sessions[direction]
 
+    def open(self, direction: Direction) -> None:
+        self.session(direction)
+
     @property
     def computes(self) -> str:  # type: ignore[override]
         used = {session.computes: None for session in self.sessions.values()}

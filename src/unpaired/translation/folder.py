@@ -128,6 +128,8 @@ def convert_files(
     read = {_identity(path) for path in [*(job.source for job in jobs), *protected]}
     run = _Run(convert, out, format, read, overwrite, stream)
     run.make_folder(out)
+    if stream and not all(run.done(job) for job in jobs):
+        stream.open(job.source for job in jobs if not run.done(job))
     waiting: dict[tuple[int, ...], list[tuple[Job, Picture]]] = {}
     with run.reading, run.writing:
         for number, (job, picture) in enumerate(run.pictures(jobs), 1):
@@ -214,13 +216,13 @@ class _Run:
     def _pixels(self, job: Job) -> int:
         """What reading it will hold; 0 if nothing, or if nobody knows."""
         try:
-            return 0 if self._done(job) else math.prod(measure(job.source))
+            return 0 if self.done(job) else math.prod(measure(job.source))
         except (UnreadableImage, OSError):  # whoever reads it says why
             return 0
 
     def _read(self, job: Job) -> Picture | Literal["done", "stream"]:
         """In a thread. Raises: UnreadableImage, OSError."""
-        if self._done(job):
+        if self.done(job):
             return "done"
         if self.tiler and self.tiler.streams(job.source):
             return "stream"
@@ -264,7 +266,7 @@ class _Run:
         else:
             self.summary.translated += 1
 
-    def _done(self, job: Job) -> bool:
+    def done(self, job: Job) -> bool:
         """Whether its translation stands in `out`, and is to be left there."""
         if self.overwrite:
             return False

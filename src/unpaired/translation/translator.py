@@ -86,6 +86,9 @@ class Translator(ABC):
     def run(self, images: NDArray[np.float32], direction: Direction) -> NDArray[np.float32]:
         """(N, H, W, C) in [-1, 1] -> (N, H, W, C') in [-1, 1]; sides are as the network needs."""
 
+    def open(self, direction: Direction) -> None:  # noqa: B027 - most have nothing to open
+        """Make ready to `run`. Raises: UserError if that can't be done."""
+
     @abstractmethod
     def in_torch(self) -> TorchTranslator:
         """The same in torch, for what needs the network itself: tiles, norms smoothed over time.

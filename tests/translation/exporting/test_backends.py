@@ -134,6 +134,24 @@ def test_a_full_cache_is_named_with_its_variable(monkeypatch, tmp_path) -> None:
         loading.kept(checkpoint, "x2y", ".xml")
 
 
+def test_a_backend_that_cannot_be_opened_is_one_line_before_any_picture(
+    monkeypatch, tmp_path, capsys
+) -> None:
+    def fails(*_):
+        raise UserError("no room")
+
+    monkeypatch.setattr(loading, "kept", fails)
+    save(tmp_path / "in" / "a.png", noise(8, 8))
+    save(tmp_path / "in" / "b.png", noise(8, 8))
+    arguments = [str(exported()[0]), str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    arguments += ["--backend", "openvino"]
+    assert run(["translate", *arguments]) == 2
+    assert capsys.readouterr().err == "unpaired: error: no room\n"
+    for name in "ab":
+        save(tmp_path / "out" / f"{name}.png", noise(8, 8))
+    assert run(["translate", *arguments]) == 0  # nothing is left to be translated
+
+
 def test_auto_takes_torch_quietly_where_openvino_is_missing_or_a_gpu_may_be(monkeypatch) -> None:
     folder = exported()[0]
     monkeypatch.setattr(loading, "_may_have_gpu", lambda: True)

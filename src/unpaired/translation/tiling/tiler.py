@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -65,6 +65,14 @@ class Tiler:
         if self.tiles == "fast":
             return fast(translator, source, self.way, on_error=self.on_error)
         return exactly(translator, source, self.way, on_sweep=self.on_sweep)
+
+    def open(self, paths: Iterable[Path]) -> None:
+        """Open what translates whole pictures, if there is one. Raises: UserError if it can't."""
+        whole = self.tiles == "off" or (
+            self.tiles == "auto" and any(_pixels(path) <= WHOLE for path in paths)
+        )
+        if whole:
+            self.translator.open(self.way)
 
     def streams(self, path: Path) -> bool:
         """Whether the file is so large that it is translated by `stream`."""
