@@ -17,7 +17,7 @@ from unpaired.options import nearest, parse, take_all
 class BenchOptions:
     """Measure this machine: training steps, translations, memory, share of the convolution peak.
 
-    A minute or two with the defaults, if nothing else computes meanwhile.
+    Two or three minutes with the defaults, if nothing else computes meanwhile.
     """
 
     method: str = "cyclegan"
