@@ -9,7 +9,6 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
 from unpaired.bench.child import alone
@@ -23,6 +22,7 @@ from unpaired.bench.translation import (
     measure_translation,
     write_untrained,
 )
+from unpaired.data import memory
 from unpaired.doctor import processor, version
 from unpaired.errors import UserError
 from unpaired.training.config import TrainConfig, to_dict
@@ -164,7 +164,7 @@ def free_memory(device: torch.device) -> int:
     """Bytes that are free on the device."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return int(psutil.virtual_memory().available)
+    return memory.free_memory()
 
 
 def describe(device: torch.device) -> dict[str, Any]:
