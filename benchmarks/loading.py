@@ -1,10 +1,11 @@
 """How fast do training pictures come? `python -m benchmarks.loading`
 
 Our loader against the field's: Pillow and torchvision transforms (resize to 286, random crop of
-256, flip, tensor, normalise) in a DataLoader, with the same number of workers, on JPEGs made here.
+256, flip, tensor, normalise) in a DataLoader, both without worker processes, on JPEGs made here.
 The variants take turns in one process; what counts is the ratio to the plain loader of the same
-round. `--step` trains (CycleGAN, `--preset small`) and tells what share of a step is spent waiting
-for data, made between the steps or ahead in a thread; only on both cores does it mean something.
+round. What our thread makes ahead is inside its own time, until it has stopped. `--step` trains
+(CycleGAN, `--preset small`) and tells what share of a step is spent waiting for data, made between
+the steps or ahead in a thread; only on both cores does it mean something.
 """
 
 from __future__ import annotations
@@ -65,48 +66,40 @@ class Plain(Dataset[Batch]):
         return made
 
 
-def plain(files: list[Path], size: int, workers: int) -> Iterator[Batch]:
+def plain(files: list[Path], size: int) -> Iterator[Batch]:
     """Without end."""
-    loader = DataLoader(
-        Plain(files, size),
-        shuffle=True,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-    )
+    loader = DataLoader(Plain(files, size), shuffle=True)
     while True:
         yield from loader
 
 
-def ours(domain: Domain, size: int, workers: int, images: ImageConfig, cache: float) -> Batches:
-    return Batches(
-        domain, domain, images, size=size, batch=1, seed=0, workers=workers, cache_share=cache
-    )
+def ours(domain: Domain, size: int, images: ImageConfig, cache: float) -> Batches:
+    return Batches(domain, domain, images, size=size, batch=1, seed=0, cache_share=cache)
 
 
 def rates(
-    files: list[Path], size: int, workers: int, rounds: int, images: ImageConfig
+    files: list[Path], size: int, rounds: int, images: ImageConfig
 ) -> dict[str, tuple[float, float, float, float]]:
     """By variant: images/s; median and quartiles of the ratio to the plain loader."""
     domain = file_domain(files, files[0].parent, 3, "uint8")
-    cached = ours(domain, size, workers, images, 0.25)
-    loaders = {
-        "plain": plain(files, size, workers),
-        "ours, uncached": ours(domain, size, workers, images, 0.0).from_step(0),
-        "ours, cached": cached.from_step(0),
+    uncached, cached = (ours(domain, size, images, share) for share in (0.0, 0.25))
+    for step in range(2 * cached.steps_per_epoch):
+        cached.at(step)
+    loaders: dict[str, tuple[Callable[[], Iterator[Batch]], int]] = {
+        "plain": (lambda: plain(files, size), 4 * len(files)),
+        "ours, uncached": (lambda: uncached.from_step(0), 4 * len(files)),
+        "ours, cached": (lambda: cached.from_step(0), 20 * len(files)),
     }
-    for _ in range(cached.steps_per_epoch * 2 * max(1, workers)):
-        next(loaders["ours, cached"])
-    many = {"plain": len(files), "ours, uncached": len(files), "ours, cached": 20 * len(files)}
     found: dict[str, list[float]] = {name: [] for name in loaders}
     for number in range(rounds + 1):  # the first warms up
-        for name, loader in loaders.items():
+        for name, (make, count) in loaders.items():
             began = time.perf_counter()
-            for _ in range(many[name]):
-                next(loader)
+            stream = make()
+            for _ in range(count):
+                next(stream)
+            stream.close()  # type: ignore[attr-defined]
             if number:
-                found[name].append(2 * many[name] / (time.perf_counter() - began))
-    for loader in loaders.values():
-        loader.close()  # type: ignore[attr-defined]
+                found[name].append(2 * count / (time.perf_counter() - began))
     results = {}
     for name, own in found.items():
         ratios = [a / b for a, b in zip(own, found["plain"])]
@@ -119,7 +112,7 @@ def memory(files: list[Path], size: int) -> tuple[float, float, float]:
     """MB: what a cache of 800 pictures counts, its pixels, and what the process really grew by."""
     domain = file_domain(files, files[0].parent, 3, "uint8")
     domain = domain.subset([i % len(files) for i in range(400)])
-    batches = ours(domain, size, 0, ImageConfig(), 0.25)
+    batches = ours(domain, size, ImageConfig(), 0.25)
     budget = batches.sources[0].budget.left
     before = psutil.Process().memory_info().rss
     for step in range(batches.steps_per_epoch):
@@ -191,7 +184,6 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="of the crops")
     parser.add_argument("--count", type=int, default=24, help="of JPEGs per side")
     parser.add_argument("--oversize", type=float, default=1.75, help="as --images.oversize")
-    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=5, help="at least 2")
     parser.add_argument("--step", action="store_true", help="measure steps instead")
     given = parser.parse_args()
@@ -204,10 +196,10 @@ def main() -> None:
                 waiting(files, steps=12, rounds=given.rounds)
                 continue
             for name, (rate, middle, low, high) in rates(
-                files, given.size, given.workers, given.rounds, ImageConfig(oversize=given.oversize)
+                files, given.size, given.rounds, ImageConfig(oversize=given.oversize)
             ).items():
                 print(f"  {name:16} {rate:7.0f} images/s {middle:6.2f} x ({low:.2f} to {high:.2f})")
-            if side == given.sides[0] and not given.workers:
+            if side == given.sides[0]:
                 counted, pixels, grown = memory(files, given.size)
                 print(
                     f"  cache: {counted:.1f} MB counted for {pixels:.1f} MB of pixels; "

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from unpaired.data.memory import free_memory
 from unpaired.evaluation.features import EfficientNetLite0
 from unpaired.training.precision import choose_device, choose_precision
 
@@ -36,7 +37,7 @@ def examine() -> Findings:
     """Facts by topic and name, as text for people."""
     device = choose_device()
     dtype = choose_precision("auto", device)
-    memory, disk = psutil.virtual_memory(), shutil.disk_usage(Path.cwd())
+    total, disk = psutil.virtual_memory().total, shutil.disk_usage(Path.cwd())
     return {
         "versions": {
             "unpaired": version("unpaired"),
@@ -52,7 +53,7 @@ def examine() -> Findings:
             "--precision auto": _reason(device, dtype),
         },
         "room": {
-            "memory": f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free",
+            "memory": f"{free_memory() / GIB:.1f} of {total / GIB:.1f} GiB free",
             "disk here": f"{disk.free / GIB:.1f} of {disk.total / GIB:.1f} GiB free",
         },
         "parts": {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from unpaired.doctor import processor, version
 from unpaired.errors import UserError
 from unpaired.training.config import TrainConfig, to_dict
 from unpaired.training.precision import choose_device, choose_precision
-from unpaired.translation.loading import EXPORTABLE_BUT
+from unpaired.translation.loading import openvino_runs
 from unpaired.translation.translator import Backend
 
 BUDGET = 5.0  # seconds for the repetitions of each step and translation
@@ -126,9 +125,8 @@ def bench(
 
 def usual_backends(config: TrainConfig[Any], device: torch.device) -> tuple[Backend, ...]:
     """Torch, and what `unpaired translate --backend auto` would take instead of it here."""
-    there = all(util.find_spec(module) for module in ("openvino", "onnxruntime", "onnxscript"))
-    one_network = config.method not in EXPORTABLE_BUT
-    return ("torch", "openvino") if there and one_network and device.type == "cpu" else ("torch",)
+    openvino = device.type == "cpu" and openvino_runs(config.method)
+    return ("torch", "openvino") if openvino else ("torch",)
 
 
 def _translations(

@@ -182,10 +182,15 @@ def _suits_openvino(checkpoint: Path, device: str, precision: Precision) -> bool
     return (
         device in ("auto", "cpu")
         and precision != "fp16"
-        and all(util.find_spec(module) for module in ("openvino", "onnxruntime", "onnxscript"))
         and (device == "cpu" or not _may_have_gpu())
-        and read_card(checkpoint).method not in EXPORTABLE_BUT
+        and openvino_runs(read_card(checkpoint).method)
     )
+
+
+def openvino_runs(method: str) -> bool:
+    """Whether a run of the method can be exported to OpenVINO with what is installed."""
+    needed = ("openvino", "onnxruntime", "onnxscript")
+    return method not in EXPORTABLE_BUT and all(util.find_spec(module) for module in needed)
 
 
 def _may_have_gpu() -> bool:
