@@ -6,54 +6,22 @@ import errno
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 from unpaired.data.decode import Picture, UnreadableImage, measure, read_picture
 from unpaired.data.layouts import list_images
 from unpaired.errors import UserError
+from unpaired.translation.conveyor import Convert, Conveyor, Job, Summary, reason_of
 from unpaired.translation.output import (
     FORMATS,
     Format,
     Unwritable,
     check_format,
-    choose_format,
-    encode,
     write_whole,
 )
-from unpaired.translation.overlap import Overlap, Task
 from unpaired.translation.tiling.tiler import Tiler, Tiles
 from unpaired.translation.translator import Translator
-
-Convert = Callable[[Sequence[Picture]], list[Picture]]
-HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no other image would fare better
-
-
-@dataclass
-class Summary:
-    """What became of the inputs."""
-
-    translated: int = 0
-    skipped: int = 0
-    """Already there, and `overwrite` not given."""
-    failed: list[tuple[Path, str]] = field(default_factory=list)
-    """(input, why)."""
-
-    def __str__(self) -> str:
-        return f"{self.translated} translated, {self.skipped} skipped, {len(self.failed)} failed"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One input, and its place in the output folder without the suffix of a format."""
-
-    source: Path
-    target: Path
-
-    def output(self, format: str) -> Path:
-        return self.target.with_name(f"{self.target.name}.{format}")
 
 
 def translate_files(
@@ -126,23 +94,13 @@ def convert_files(
     out = Path(out)
     jobs = plan([Path(p) for p in inputs], out)
     read = {_identity(path) for path in [*(job.source for job in jobs), *protected]}
-    run = _Run(convert, out, format, read, overwrite, stream)
+    run = _FolderRun(convert, out, format, read, overwrite, stream)
     run.make_folder(out)
     if stream and not all(run.done(job) for job in jobs):
         stream.open(job.source for job in jobs if not run.done(job))
-    waiting: dict[tuple[int, ...], list[tuple[Job, Picture]]] = {}
-    with run.reading, run.writing:
-        for number, (job, picture) in enumerate(run.pictures(jobs), 1):
-            if picture is not None:
-                waiting.setdefault(picture.pixels.shape, []).append((job, picture))
-                fullest = max(waiting, key=lambda shape: len(waiting[shape]))
-                if len(waiting[fullest]) == batch or sum(map(len, waiting.values())) >= 4 * batch:
-                    run.convert_and_write(waiting.pop(fullest))
-            if on_done:
-                on_done(number, len(jobs))
-        for group in waiting.values():
-            run.convert_and_write(group)
-        run.finish()
+    for number in run.work(jobs, batch):
+        if on_done:
+            on_done(number, len(jobs))
     return run.summary
 
 
@@ -186,8 +144,8 @@ def plan(inputs: Sequence[Path], out: Path) -> list[Job]:
     return jobs
 
 
-class _Run:
-    """One call of `convert_files`: what does not change from image to image, and the summary."""
+class _FolderRun(Conveyor):
+    """Files to files."""
 
     def __init__(
         self,
@@ -198,53 +156,27 @@ class _Run:
         overwrite: bool,
         tiler: Tiler | None,
     ) -> None:
-        self.convert, self.out, self.format, self.protected = convert, out, format, protected
-        self.overwrite, self.tiler = overwrite, tiler
-        self.summary = Summary()
-        self.reading, self.writing = Overlap[Job](), Overlap[tuple[Job, Path]]()
+        super().__init__(convert, format)
+        self.out, self.protected, self.overwrite, self.tiler = out, protected, overwrite, tiler
 
-    def pictures(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Picture | None]]:
-        """Every input and its picture, in order; None if there is nothing (more) to do for it."""
-        for job in jobs:
-            pixels = self._pixels(job)
-            while not self.reading.has_room(pixels):
-                yield self._taken(self.reading.tasks.popleft())
-            self.reading.submit(job, pixels, self._read, job)
-        while self.reading.tasks:
-            yield self._taken(self.reading.tasks.popleft())
-
-    def _pixels(self, job: Job) -> int:
-        """What reading it will hold; 0 if nothing, or if nobody knows."""
+    def pixels(self, job: Job) -> int:
         try:
             return 0 if self.done(job) else math.prod(measure(job.source))
         except (UnreadableImage, OSError):  # whoever reads it says why
             return 0
 
-    def _read(self, job: Job) -> Picture | Literal["done", "stream"]:
-        """In a thread. Raises: UnreadableImage, OSError."""
+    def read(self, job: Job) -> Picture | str:
         if self.done(job):
-            return "done"
+            return "skip"
         if self.tiler and self.tiler.streams(job.source):
             return "stream"
         return read_picture(job.source)
 
-    def _taken(self, task: Task[Job]) -> tuple[Job, Picture | None]:
-        """What was read, when its turn comes."""
-        job = task.key
-        try:
-            found = task.future.result()
-        except UnreadableImage as error:
-            self._fail(job, error.reason)
-        except OSError as error:
-            self._fail(job, _reason(error))
+    def instead(self, job: Job, what: str) -> None:
+        if what == "skip":
+            self.summary.skipped += 1
         else:
-            if isinstance(found, Picture):
-                return job, found
-            if found == "stream":
-                self._stream(job)
-            else:
-                self.summary.skipped += 1
-        return job, None
+            self._stream(job)
 
     def _stream(self, job: Job) -> None:
         """Translate a file that is never held as a whole, to a TIFF."""
@@ -258,13 +190,13 @@ class _Run:
             self.make_folder(place.parent)
             self.tiler.stream(job.source, place)
         except UnreadableImage as error:
-            self._fail(job, error.reason)
+            self.fail(job, error.reason)
         except UserError as error:
-            self._fail(job, str(error))
+            self.fail(job, str(error))
         except OSError as error:
-            self._not_written(job, place, error)
+            self.not_written(job, place, error)
         else:
-            self.summary.translated += 1
+            self.written(job)
 
     def done(self, job: Job) -> bool:
         """Whether its translation stands in `out`, and is to be left there."""
@@ -273,69 +205,11 @@ class _Run:
         places = [job.output(f) for f in ((self.format,) if self.format else FORMATS)]
         return any(os.path.lexists(p) and not self._is_input(p) for p in places)
 
-    def convert_and_write(self, group: list[tuple[Job, Picture]]) -> None:
-        """Convert pictures of one size together and have them written."""
-        try:
-            made = self.convert([picture for _, picture in group])
-        except (UserError, RuntimeError, MemoryError) as error:
-            if isinstance(error, RuntimeError) and not _out_of_memory(error):
-                raise
-            if len(group) > 1:  # one at a time needs less memory
-                for one in group:
-                    self.convert_and_write([one])
-                return
-            height, width = group[0][1].pixels.shape[:2]
-            memory = f"not enough memory for {width} x {height} pixels"
-            self._fail(group[0][0], str(error) if isinstance(error, UserError) else memory)
-            return
-        for (job, _), picture in zip(group, made):
-            self._hand_over(job, picture)
-
-    def _hand_over(self, job: Job, picture: Picture) -> None:
-        """Have a picture written, and see how those before it fared."""
-        format = choose_format(picture, self.format)
-        place, pixels = job.output(format), math.prod(picture.pixels.shape[:2])
-        tasks = self.writing.tasks
-        while tasks and (tasks[0].future.done() or not self.writing.has_room(pixels)):
-            self._settle(tasks.popleft())
-        self.writing.submit((job, place), pixels, self._write, place, picture, format)
-
-    def finish(self) -> None:
-        """Wait for what is still being written."""
-        while self.writing.tasks:
-            self._settle(self.writing.tasks.popleft())
-
-    def _write(self, place: Path, picture: Picture, format: Format) -> None:
-        """In a thread. Raises: Unwritable, OSError, UserError."""
-        content = encode(picture, format)
+    def write(self, place: Path, content: bytes) -> None:
         if self._is_input(place):
             raise Unwritable(f'would overwrite the input "{place}"; choose another --out')
         self.make_folder(place.parent)
         write_whole(place, content)
-
-    def _settle(self, task: Task[tuple[Job, Path]]) -> None:
-        """Count what was written. Raises: UserError if no other image would fare better."""
-        job, place = task.key
-        try:
-            task.future.result()
-        except Unwritable as error:
-            self._fail(job, str(error))
-        except OSError as error:
-            self._not_written(job, place, error)
-        else:
-            self.summary.translated += 1
-
-    def _not_written(self, job: Job, place: Path, error: OSError) -> None:
-        """Go on with the next input, if it may fare better. Raises: UserError."""
-        if error.errno in HOPELESS:
-            self.writing.stop()
-            ended = [t.future for t in self.writing.tasks if not t.future.cancelled()]
-            self.summary.translated += sum(future.exception() is None for future in ended)
-            raise UserError(
-                f'cannot write "{place}": {_reason(error)}; make room or mend the folder and '
-                f"run it again: the {self.summary.translated} images written so far are whole"
-            ) from None
-        self._fail(job, f'cannot write "{place}": {_reason(error)}')
 
     def make_folder(self, folder: Path) -> None:
         """Make an output folder; for `out` itself, UserError if that fails."""
@@ -347,15 +221,12 @@ class _Run:
             if folder != self.out:
                 raise
             raise UserError(
-                f'cannot write to "{folder}": {_reason(error)}; choose another --out'
+                f'cannot write to "{folder}": {reason_of(error)}; choose another --out'
             ) from None
 
     def _is_input(self, place: Path) -> bool:
         """Whether writing `place` would touch an input, by whatever name or link."""
         return place.exists() and _identity(place) in self.protected
-
-    def _fail(self, job: Job, reason: str) -> None:
-        self.summary.failed.append((job.source, reason))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -375,11 +246,3 @@ def _inside(path: Path, folder: Path, among: Path) -> bool:
 
 def _folded(path: Path) -> str:
     return str(path).casefold()
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, MemoryError) or "memory" in str(error).lower()
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

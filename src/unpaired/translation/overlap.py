@@ -26,13 +26,15 @@ class Task(NamedTuple, Generic[Key]):
 
 
 class Overlap(Generic[Key]):
-    """A queue of tasks that `THREADS` threads work on.
+    """A queue of tasks that some threads work on.
 
     As a context it waits for the tasks that run when it is left, and drops those that don't yet.
     """
 
-    def __init__(self) -> None:
-        self.pool = ThreadPoolExecutor(THREADS, initializer=give_way)
+    def __init__(self, threads: int | None = None) -> None:
+        """Args: threads: None: THREADS."""
+        self.threads = threads or THREADS
+        self.pool = ThreadPoolExecutor(self.threads, initializer=give_way)
         self.tasks: deque[Task[Key]] = deque()
 
     def __enter__(self) -> Overlap[Key]:
@@ -48,7 +50,7 @@ class Overlap(Generic[Key]):
     def has_room(self, pixels: int) -> bool:
         """Whether a task that holds so many pixels can be handed over now."""
         held = sum(task.pixels for task in self.tasks)
-        return not self.tasks or (len(self.tasks) < 2 * THREADS and held + pixels <= PIXELS)
+        return not self.tasks or (len(self.tasks) < 2 * self.threads and held + pixels <= PIXELS)
 
     def submit(self, key: Key, pixels: int, work: Callable[..., object], *given: object) -> None:
         """Hand over a task."""

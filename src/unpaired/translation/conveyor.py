@@ -1,0 +1,194 @@
+"""Pictures read, converted and written at the same time, wherever they lie."""
+
+from __future__ import annotations
+
+import errno
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unpaired.data.decode import Picture, UnreadableImage
+from unpaired.errors import UserError
+from unpaired.translation.output import Format, Unwritable, choose_format, encode
+from unpaired.translation.overlap import Overlap, Task
+
+Convert = Callable[[Sequence[Picture]], list[Picture]]
+HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no other image would fare better
+
+
+@dataclass
+class Summary:
+    """What became of the inputs."""
+
+    translated: int = 0
+    skipped: int = 0
+    """Already there, and `overwrite` not given."""
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    """(input, why)."""
+
+    def __str__(self) -> str:
+        return f"{self.translated} translated, {self.skipped} skipped, {len(self.failed)} failed"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input, and its place in the output folder without the suffix of a format."""
+
+    source: Path
+    target: Path
+
+    def output(self, format: str) -> Path:
+        return self.target.with_name(f"{self.target.name}.{format}")
+
+
+class Conveyor(ABC):
+    """One call of translating many: what does not change from picture to picture, and the summary.
+
+    Threads read the next pictures and write the last ones while the network is at work, a bounded
+    number of pixels at once.
+    """
+
+    def __init__(self, convert: Convert, format: Format | None, threads: int | None = None) -> None:
+        """Args: threads: as for `Overlap`."""
+        self.convert, self.format = convert, format
+        self.summary = Summary()
+        self.reading = Overlap[Job](threads)
+        self.writing = Overlap[tuple[Job, Path]](threads)
+
+    @abstractmethod
+    def pixels(self, job: Job) -> int:
+        """What reading it will hold; 0 if nothing, or if nobody knows."""
+
+    @abstractmethod
+    def read(self, job: Job) -> Picture | str:
+        """In a thread: the picture, or the name of what is to be done `instead`.
+
+        Raises: UnreadableImage, OSError.
+        """
+
+    def instead(self, job: Job, what: str) -> None:
+        """What is to be done with an input that `read` gave no picture of."""
+        raise NotImplementedError(what)
+
+    @abstractmethod
+    def write(self, place: Path, content: bytes) -> None:
+        """In a thread: have it whole at its place. Raises: Unwritable, OSError."""
+
+    def written(self, job: Job) -> None:  # noqa: ARG002 - whoever orders the results asks for it
+        """It is at its place."""
+        self.summary.translated += 1
+
+    def fail(self, job: Job, reason: str) -> None:
+        """Nothing will come of it."""
+        self.summary.failed.append((job.source, reason))
+
+    def work(self, jobs: Iterable[Job], batch: int) -> Iterator[int]:
+        """Do all of them; gives how many were read so far, after each.
+
+        Raises: UserError if no other picture would fare better than the last.
+        """
+        waiting: dict[tuple[int, ...], list[tuple[Job, Picture]]] = {}
+        with self.reading, self.writing:
+            for number, (job, picture) in enumerate(self._pictures(jobs), 1):
+                if picture is not None:
+                    waiting.setdefault(picture.pixels.shape, []).append((job, picture))
+                    fullest = max(waiting, key=lambda shape: len(waiting[shape]))
+                    held = sum(map(len, waiting.values()))
+                    if len(waiting[fullest]) == batch or held >= 4 * batch:
+                        self._convert_and_write(waiting.pop(fullest))
+                yield number
+            for group in waiting.values():
+                self._convert_and_write(group)
+            while self.writing.tasks:
+                self._settle(self.writing.tasks.popleft())
+
+    def _pictures(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Picture | None]]:
+        """Every input and its picture, in order; None if there is nothing (more) to do for it."""
+        for job in jobs:
+            pixels = self.pixels(job)
+            while not self.reading.has_room(pixels):
+                yield self._taken(self.reading.tasks.popleft())
+            self.reading.submit(job, pixels, self.read, job)
+        while self.reading.tasks:
+            yield self._taken(self.reading.tasks.popleft())
+
+    def _taken(self, task: Task[Job]) -> tuple[Job, Picture | None]:
+        """What was read, when its turn comes."""
+        job = task.key
+        try:
+            found = task.future.result()
+        except UnreadableImage as error:
+            self.fail(job, error.reason)
+        except OSError as error:
+            self.fail(job, reason_of(error))
+        else:
+            if isinstance(found, Picture):
+                return job, found
+            self.instead(job, found)
+        return job, None
+
+    def _convert_and_write(self, group: list[tuple[Job, Picture]]) -> None:
+        """Convert pictures of one size together and have them written."""
+        try:
+            made = self.convert([picture for _, picture in group])
+        except (UserError, RuntimeError, MemoryError) as error:
+            if isinstance(error, RuntimeError) and not _out_of_memory(error):
+                raise
+            if len(group) > 1:  # one at a time needs less memory
+                for one in group:
+                    self._convert_and_write([one])
+                return
+            height, width = group[0][1].pixels.shape[:2]
+            memory = f"not enough memory for {width} x {height} pixels"
+            self.fail(group[0][0], str(error) if isinstance(error, UserError) else memory)
+            return
+        for (job, _), picture in zip(group, made):
+            self._hand_over(job, picture)
+
+    def _hand_over(self, job: Job, picture: Picture) -> None:
+        """Have a picture written, and see how those before it fared."""
+        format = choose_format(picture, self.format)
+        place, pixels = job.output(format), math.prod(picture.pixels.shape[:2])
+        tasks = self.writing.tasks
+        while tasks and (tasks[0].future.done() or not self.writing.has_room(pixels)):
+            self._settle(tasks.popleft())
+        self.writing.submit((job, place), pixels, self._encode_and_write, place, picture, format)
+
+    def _encode_and_write(self, place: Path, picture: Picture, format: Format) -> None:
+        """In a thread. Raises: Unwritable, OSError."""
+        self.write(place, encode(picture, format))
+
+    def _settle(self, task: Task[tuple[Job, Path]]) -> None:
+        """Count what was written. Raises: UserError if no other image would fare better."""
+        job, place = task.key
+        try:
+            task.future.result()
+        except Unwritable as error:
+            self.fail(job, str(error))
+        except OSError as error:
+            self.not_written(job, place, error)
+        else:
+            self.written(job)
+
+    def not_written(self, job: Job, place: Path, error: OSError) -> None:
+        """Go on with the next input, if it may fare better. Raises: UserError."""
+        if error.errno in HOPELESS:
+            self.writing.stop()
+            ended = [t.future for t in self.writing.tasks if not t.future.cancelled()]
+            self.summary.translated += sum(future.exception() is None for future in ended)
+            raise UserError(
+                f'cannot write "{place}": {reason_of(error)}; make room or mend the folder and '
+                f"run it again: the {self.summary.translated} images written so far are whole"
+            ) from None
+        self.fail(job, f'cannot write "{place}": {reason_of(error)}')
+
+
+def reason_of(error: OSError) -> str:
+    """In a few words."""
+    return (error.strerror or str(error)).lower()
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, MemoryError) or "memory" in str(error).lower()
