@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -79,6 +79,16 @@ def test_an_interval_by_hand():
     assert interval(tally([1, 2, 6], [10, 10, 10])) == pytest.approx((middle - half, middle + half))
 
 
+def test_people_of_equal_shares_count_as_their_trials_whatever_rounding_says():
+    """29 / 35 has no exact binary form: a deviation of 1e-16 must not make an interval of none."""
+    found = interval(tally([29, 29], [35, 35]))
+    t = 12.706204736432095
+    p, n = 29 / 35, 70
+    middle = (p + t**2 / (2 * n)) / (1 + t**2 / n)
+    half = t / (1 + t**2 / n) * np.sqrt(p * (1 - p) / n + t**2 / (4 * n**2))
+    assert found == pytest.approx((middle - half, middle + half))
+
+
 def test_of_one_person_nothing_is_known_about_others():
     assert interval(tally([3], [40])) == (0.0, 1.0)
 
@@ -97,6 +107,7 @@ def test_independent_answers_have_wilsons_interval():
 @given(
     st.lists(st.tuples(st.integers(0, 60), st.integers(1, 60)), min_size=1, max_size=30),
 )
+@example([(29, 35), (29, 35)])
 def test_a_rate_lies_within_its_interval_and_the_other_answer_mirrors_it(people):
     trials = [max(pair) for pair in people]
     hits = [min(pair) for pair in people]

@@ -114,9 +114,10 @@ def intervals(hits: Counts, trials: Counts) -> tuple[Numbers, Numbers]:
     people = hits.shape[-1]
     if people == 1:
         return np.zeros(hits.shape[:-1]), np.ones(hits.shape[:-1])
-    count = trials.sum(-1).astype(np.float64)
-    p = hits.sum(-1) / count
-    off = hits - p[..., None] * trials
+    count, hit = trials.sum(-1), hits.sum(-1)
+    p = hit / count
+    # in whole numbers until here: rounding would make equal shares differ, by next to nothing
+    off = (hits * count[..., None] - hit[..., None] * trials) / count[..., None]
     v = people / (people - 1) * (off**2).sum(-1) / count**2
     differ = v > 0
     n = np.where(differ, p * (1 - p) / np.where(differ, v, 1), count)
