@@ -1,6 +1,7 @@
 """Batches are a pure function of (seed, step, rank), whatever else happens."""
 
 import hashlib
+import os
 import pickle
 import threading
 import time
@@ -256,6 +257,22 @@ def with_reader(read, **options) -> Batches:
     )
 
 
+class Copied:
+    """Says in grey whether it is read in a copy of the process that made it."""
+
+    maker = 0
+
+    def __call__(self, index, at_least=None):
+        return np.full((16, 16, 3), 255 if Copied.maker else 0, np.uint8)
+
+
+def test_workers_are_no_copies_of_this_process(monkeypatch):
+    """A copy of a process with threads may stand still or die."""
+    monkeypatch.setattr(Copied, "maker", os.getpid())
+    assert with_reader(Copied()).at(0)["x"].max() == 1
+    assert take(with_reader(Copied()), 0, 1)[0]["x"].max() == -1
+
+
 def test_what_workers_skip_is_said_once_in_the_calling_process():
     said: list[tuple[str, str]] = []
     taken = take(with_reader(Broken(), on_skip=lambda *a: said.append(a)), 0, 8)
@@ -271,7 +288,7 @@ def test_an_error_in_a_worker_stays_one_line():
 
 
 def test_what_workers_need_can_be_sent_to_them(data):
-    """Where processes are spawned, not forked: macOS, Windows, CUDA, Python 3.14."""
+    """They are new processes, which hold nothing of this one."""
     batches = make(data, workers=1, on_skip=lambda *_: None)
     steps = pickle.loads(pickle.dumps(_Steps(batches)))
     batch, skipped = steps[3]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import multiprocessing
 import signal
 import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing.context import BaseContext
 
 import numpy as np
 import torch
@@ -125,7 +127,7 @@ class Batches:
             persistent_workers=True,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),  # else it would draw from the global one
-            multiprocessing_context="forkserver" if torch.cuda.is_available() else None,
+            multiprocessing_context=_context(),
             worker_init_fn=_leave_interrupts_to_the_trainer,
         )
 
@@ -172,6 +174,19 @@ def _as_batch(pictures: Sequence[Pixels]) -> Tensor:
     for planes, picture in zip(batch, pictures):
         planes[:] = picture.transpose(2, 0, 1)
     return torch.from_numpy(to_unit(batch))
+
+
+def _context() -> BaseContext:
+    """How worker processes start: never as copies of this one.
+
+    It has threads (of torch, OpenMP, OpenVINO, CUDA), and a copy of a process with threads may
+    stand still or die, for only the thread that copies goes on in it.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])  # so that workers needn't import torch each
+    return context
 
 
 class _Steps(Dataset[Made]):
