@@ -13,6 +13,7 @@ SOURCE = Path(unpaired.__file__).parent
 FLOORS = [
     "errors",
     "cache",
+    "whole",
     "options",
     "data",
     "networks",

@@ -1,5 +1,6 @@
 """Tiny pictures and tiny runs for the tests of training."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from PIL import Image
 
 from unpaired.methods.cyclegan import CycleGANConfig, CycleLoss
 from unpaired.networks import DiscriminatorConfig
+from unpaired.training.card import _digest
+from unpaired.training.checkpoint import _fingerprint
 from unpaired.training.config import OptimizerConfig, TrainConfig
 
 
@@ -54,6 +57,19 @@ def tiny_config(data: Path, **changes: object) -> TrainConfig[CycleGANConfig]:
         "optimizer": OptimizerConfig(lr=1e-3),
     }
     return TrainConfig(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def resealed(card: dict) -> str:
+    """The text of a checkpoint.json whose content was changed, as if it had been written so."""
+    tree = {key: value for key, value in card.items() if key != "sha256"}
+    return json.dumps({**tree, "sha256": _digest(tree)})
+
+
+def seal(checkpoint: Path) -> None:
+    """Make the card vouch for the files as they are now, so that only their content is at fault."""
+    path = checkpoint / "checkpoint.json"
+    files = {p.name: _fingerprint(p) for p in checkpoint.iterdir() if p != path}
+    path.write_text(resealed({**json.loads(path.read_text()), "files": files}))
 
 
 def in_process(script: str, *arguments: object) -> subprocess.Popen:

@@ -3,16 +3,18 @@
 import errno
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 import unpaired.training.checkpoint as module
-from tests.training.runs import tiny_config, write_dataset
+from tests.training.runs import resealed, tiny_config, write_dataset
+from unpaired import whole
 from unpaired.data.batches import AHEAD
 from unpaired.errors import UserError
-from unpaired.training.card import read_card
+from unpaired.training.card import card_text, read_card, read_files
 from unpaired.training.checkpoint import load_method, prune, read_state, save_checkpoint
 from unpaired.training.finding import find_checkpoint
 from unpaired.training.run import train
@@ -89,7 +91,7 @@ def test_a_full_disk_at_any_write_leaves_the_earlier_checkpoint_and_no_partial_o
     card, state = read_state(find_checkpoint(copy))
     later = module.Card(**{**card.__dict__, "step": 6})
     calls = 0
-    sync = module._sync
+    sync = whole.sync
 
     def full(path):
         nonlocal calls
@@ -98,7 +100,8 @@ def test_a_full_disk_at_any_write_leaves_the_earlier_checkpoint_and_no_partial_o
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         sync(path)
 
-    monkeypatch.setattr(module, "_sync", full)
+    for place in (module, whole):
+        monkeypatch.setattr(place, "sync", full)
     with pytest.raises(UserError, match="no space left") as error:
         save_checkpoint(copy, later, state)
     assert "--resume" in str(error.value)
@@ -120,7 +123,8 @@ def test_only_the_last_and_the_pointed_at_are_kept(run, tmp_path):
 def test_a_newer_format_is_refused(run, tmp_path):
     copy = copy_of(run, tmp_path)
     path = find_checkpoint(copy) / "checkpoint.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}))
+    card, files = read_files(path.parent)
+    path.write_text(card_text(replace(card, format=99), files))
     with pytest.raises(UserError, match="newer version"):
         read_card(path.parent)
 
@@ -141,7 +145,7 @@ def test_a_newer_format_is_refused(run, tmp_path):
 def test_a_card_with_a_value_that_none_has_is_refused(change, run, tmp_path):
     copy = copy_of(run, tmp_path)
     path = find_checkpoint(copy) / "checkpoint.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    path.write_text(resealed({**json.loads(path.read_text()), **change}))
     with pytest.raises(UserError):
         load_method(path.parent)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.training.runs import in_process, tiny_config, write_dataset
+from tests.training.runs import in_process, resealed, seal, tiny_config, write_dataset
 from unpaired.errors import UserError
 from unpaired.training.checkpoint import TENSOR_FILES, read_state
 from unpaired.training.config import read_yaml, with_changes, write_yaml
@@ -129,17 +129,6 @@ def copy_at_step_8(undisturbed: Path, tmp_path: Path) -> Path:
     return run
 
 
-def seal(checkpoint: Path) -> None:
-    """Make the card vouch for the files as they are now, so that only their content is at fault."""
-    from unpaired.training.checkpoint import _fingerprint
-
-    card = json.loads((checkpoint / "checkpoint.json").read_text())
-    card["files"] = {
-        p.name: _fingerprint(p) for p in checkpoint.iterdir() if p.name != "checkpoint.json"
-    }
-    (checkpoint / "checkpoint.json").write_text(json.dumps(card))
-
-
 def fields(tree: dict, prefix: tuple = ()) -> list[tuple]:
     """The path of every value in nested dictionaries."""
     found = []
@@ -213,10 +202,10 @@ def test_deleting_any_one_field_of_a_checkpoint_makes_the_resume_refuse_or_diffe
         restore()
     card = json.loads(originals["checkpoint.json"])
     for key in card:
-        if key in ("preset", "score", "format"):
+        if key in ("preset", "score", "format", "sha256"):
             continue  # optional by definition
         (checkpoint / "checkpoint.json").write_text(
-            json.dumps({k: v for k, v in card.items() if k != key})
+            resealed({k: v for k, v in card.items() if k != key})
         )
         if not refused_or_different():
             survived.append(f"checkpoint.json: {key}")
@@ -238,6 +227,37 @@ def test_damage_anywhere_in_a_checkpoint_is_refused_by_name(undisturbed, config,
             with pytest.raises(UserError, match=path.name.replace(".", r"\.")):
                 train(read_yaml(config), run, resume=True, quiet=True)
         path.write_bytes(whole)
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_and_ends_the_same(
+    undisturbed, config, tmp_path, capsys
+):
+    run = tmp_path / "copy"
+    shutil.copytree(undisturbed, run)
+    damaged = run / "checkpoints" / "step_00000012" / "optimizers.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "get_num_threads", lambda: 1)
+        train(read_yaml(config), run, resume=True)
+    said = capsys.readouterr().err
+    assert f'"{damaged}" is damaged' in said
+    assert "refused, going on from step 8 instead" in said
+    assert f"continuing {run} from step 8" in said
+    assert_same_state(find_checkpoint(run), find_checkpoint(undisturbed))
+    assert len(list((run / "checkpoints").iterdir())) == 2
+
+
+def test_the_refused_checkpoint_is_latest_no_more(undisturbed, config, tmp_path):
+    run = tmp_path / "copy"
+    shutil.copytree(undisturbed, run)
+    (run / "checkpoints" / "step_00000012" / "checkpoint.json").unlink()
+    (run / "latest").write_bytes(b"\xff\xfe\x00")
+    (run / "metrics.jsonl").write_bytes(b"\xff\n{}\n[1]\n" + (run / "metrics.jsonl").read_bytes())
+    train(with_changes(read_yaml(config), {"steps": 8}), run, resume=True, quiet=True)
+    assert find_checkpoint(run).name == "step_00000008"
+    (run / "checkpoints" / "step_00000008" / "ema.safetensors").unlink()
+    with pytest.raises(UserError, match=r"ema.safetensors.* is missing.*there is none before it"):
+        train(read_yaml(config), run, resume=True, quiet=True)
 
 
 def test_resume_refuses_a_setting_that_would_change_the_run(undisturbed, dataset, tmp_path):

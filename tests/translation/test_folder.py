@@ -19,6 +19,7 @@ from unpaired.errors import UserError
 from unpaired.translation import folder, output
 from unpaired.translation.folder import translate_files
 from unpaired.translation.overlap import THREADS
+from unpaired.whole import write_whole
 
 
 def files(root: Path) -> list[str]:
@@ -170,7 +171,7 @@ def test_every_kind_of_picture_comes_back_as_it_was_written(
     suffix = output.choose_format(picture, format)
     path = tmp_path / f"a.{suffix}"
     assert path.name == name
-    output.write_whole(path, output.encode(picture, suffix))
+    write_whole(path, output.encode(picture, suffix))
     back = read_picture(path)
     np.testing.assert_array_equal(back.pixels, pixels)
     assert (back.alpha is None) == (mask is None)
@@ -234,7 +235,7 @@ def test_after_a_full_disk_nothing_more_is_translated_and_all_that_was_written_i
 ) -> None:
     for i in range(60):
         save(tmp_path / f"in/{i:02}.png", noise(8, 8, seed=i))
-    real = output.write_whole
+    real = write_whole
 
     def full(path: Path, content: bytes) -> None:
         if path.name == "05.png":
@@ -259,7 +260,7 @@ def test_reading_translating_and_writing_overlap_and_the_summary_keeps_the_order
     (tmp_path / "in/3.png").write_bytes(b"broken")
     read, translated = [Event() for _ in range(6)], [Event() for _ in range(6)]
     translator = negative()
-    real_read, real_write = read_picture, output.write_whole
+    real_read, real_write = read_picture, write_whole
     real_translate = translator.method.translate
 
     def reading(path: Path) -> output.Picture:
@@ -346,21 +347,21 @@ def test_a_killed_write_leaves_no_file_under_the_final_name(tmp_path: Path) -> N
     program = """
         import os, signal, sys
         from pathlib import Path
-        from unpaired.translation import output
+        from unpaired.whole import write_whole
         def stop(self, content):
             with open(self, "wb") as file:
                 file.write(content[:10])
                 file.flush()
                 os.kill(os.getpid(), signal.SIGKILL)
         Path.write_bytes = stop
-        output.write_whole(Path(sys.argv[1]), b"x" * 100)
+        write_whole(Path(sys.argv[1]), b"x" * 100)
     """
     path = tmp_path / "a.png"
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program), str(path)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert not path.exists()
     assert len(files(tmp_path)) == 1
-    output.write_whole(path, b"whole")
+    write_whole(path, b"whole")
     assert files(tmp_path) == ["a.png"]
 
 

@@ -20,9 +20,11 @@ from unpaired.training.card import read_card
 from unpaired.training.checkpoint import read_images
 from unpaired.training.config import TrainConfig, read_yaml
 from unpaired.training.finding import find_checkpoint
+from unpaired.training.folder import refuse_links
 from unpaired.training.shares import data_of
-from unpaired.translation.output import choose_format, encode, write_whole
+from unpaired.translation.output import choose_format, encode
 from unpaired.translation.translator import Translator
+from unpaired.whole import write_whole
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,9 @@ def judge(
 def save(judged: Judged) -> None:
     """Keep the numbers and every translated test picture in the run's folder.
 
-    Raises: UserError if the folder can't be written.
+    Raises: UserError if the folder can't be written, or has links that lead out of it.
     """
+    refuse_links(judged.run)
     try:
         for side in judged.evaluation.sides:
             below = judged.run / "translations" / side.direction

@@ -11,7 +11,7 @@ import jinja2
 from unpaired.errors import UserError
 from unpaired.evaluation.estimates import Estimate
 from unpaired.evaluation.metrics import METRICS, Metric, Scores
-from unpaired.translation.output import write_whole
+from unpaired.whole import write_whole
 
 ROWS = {
     "input": "the input, untranslated",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from unpaired.errors import UserError
-from unpaired.translation.output import write_whole
+from unpaired.whole import write_whole
 
 FORMULA = tuple("=+-@\t\r\n＝＋－＠'")
 """What a spreadsheet may take for the beginning of a formula (OWASP, "CSV Injection"), and the

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from unpaired.errors import UserError
 from unpaired.training.parsing import parse
 
 FORMAT = 1
+
+
+class DamagedError(UserError):
+    """A checkpoint is not what was written; an earlier one may be."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +67,31 @@ def read_card(checkpoint: Path) -> Card:
 def read_files(checkpoint: Path) -> tuple[Card, dict[str, Any]]:
     """The card, and what it says of every other file: {name: {"bytes": ..., "sha256": ...}}.
 
-    Raises: as `read_card`.
+    Raises: DamagedError if it is missing or damaged; UserError if it is of a newer format.
     """
     path = checkpoint / "checkpoint.json"
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
+        seal = tree.pop("sha256", None)  # the first cards had none
+        if seal not in (None, _digest(tree)):
+            raise ValueError("its content is not what was written")
         files = tree.pop("files")
         if tree["format"] > FORMAT:
             raise UserError(f'"{path}" was written by a newer version; update unpaired')
         card: Card = parse(Card, tree, f'"{path}"')
-        return card, files
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f'"{path}" is damaged or missing ({reason_of(error)})') from None
+        return card, {name: dict(facts) for name, facts in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedError(f'"{path}" is damaged or missing ({reason_of(error)})') from None
+
+
+def card_text(card: Card, files: dict[str, Any]) -> str:
+    """Content of checkpoint.json: the card, the fingerprints of the other files, and its own."""
+    tree = {**asdict(card), "files": files}
+    return json.dumps({**tree, "sha256": _digest(tree)}, indent=1)
+
+
+def _digest(tree: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(tree).encode()).hexdigest()
 
 
 def reason_of(error: Exception) -> str:

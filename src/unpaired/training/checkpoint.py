@@ -11,18 +11,18 @@ A checkpoint is a folder::
     state.json                counters, schedule, scaler, the other random states
 
 It is written to a new folder, synced to disk, then renamed; `latest` in the run folder is replaced
-last. A killed write leaves at most a folder whose name starts with a dot.
+last. A killed write leaves at most a folder whose name starts with a dot. A checkpoint that is
+damaged later is refused by the name of its file, and a run goes on from the one before.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -34,9 +34,10 @@ from torch import Tensor
 from unpaired.data.images import ImageConfig
 from unpaired.errors import UserError
 from unpaired.methods import METHODS, Method
-from unpaired.training.card import Card, read_files, reason_of
-from unpaired.training.finding import checkpoints_of, pointed_at
+from unpaired.training.card import Card, DamagedError, card_text, read_files, reason_of
+from unpaired.training.finding import checkpoints_of, find_checkpoint, pointed_at
 from unpaired.training.parsing import parse
+from unpaired.whole import sync, write_whole
 
 TENSOR_FILES = ("weights", "ema", "optimizers", "history", "random")
 
@@ -66,20 +67,17 @@ def save_checkpoint(run: Path, card: Card, state: State) -> Path:
             save_file(tensors, fresh / f"{name}.safetensors")
         (fresh / "state.json").write_text(json.dumps(state.values), encoding="utf-8")
         files = {p.name: _fingerprint(p) for p in sorted(fresh.iterdir())}
-        text = json.dumps({**asdict(card), "files": files}, indent=1)
-        (fresh / "checkpoint.json").write_text(text, encoding="utf-8")
+        (fresh / "checkpoint.json").write_text(card_text(card, files), encoding="utf-8")
         for path in fresh.iterdir():
-            _sync(path)
-        _sync(fresh)
+            sync(path)
+        sync(fresh)
+        old = folder.with_name(f".old.{folder.name}.{os.getpid()}")
         if folder.exists():  # the same step, reached again after a resume
-            old = folder.with_name(f".old.{folder.name}.{os.getpid()}")
             folder.rename(old)
-            fresh.rename(folder)
-            shutil.rmtree(old)
-        else:
-            fresh.rename(folder)
-        _sync(folder.parent)
+        fresh.rename(folder)
+        sync(folder.parent)
         point(run, "latest", folder.name)
+        shutil.rmtree(old, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(fresh, ignore_errors=True)
         raise UserError(
@@ -91,11 +89,7 @@ def save_checkpoint(run: Path, card: Card, state: State) -> Path:
 
 def point(run: Path, name: str, target: str) -> None:
     """Replace the pointer file `name` (`latest`, `best`) in one step."""
-    fresh = run / f".{name}.{os.getpid()}"
-    fresh.write_text(target + "\n", encoding="utf-8")
-    _sync(fresh)
-    fresh.replace(run / name)
-    _sync(run)
+    write_whole(run / name, target + "\n", durable=True)
 
 
 def prune(run: Path, keep: int) -> None:
@@ -105,20 +99,47 @@ def prune(run: Path, keep: int) -> None:
     for folder in folders:
         if folder.name not in kept:
             shutil.rmtree(folder, ignore_errors=True)
-    for leftover in (run / "checkpoints").glob(".*"):
+    for leftover in (run / "checkpoints").glob(".*step_*"):
         shutil.rmtree(leftover, ignore_errors=True)
+
+
+def read_last_state(run: Path, say: Callable[[str], None]) -> tuple[Path, Card, State]:
+    """The folder and state of `latest`; of the newest whole checkpoint before it, if it's damaged.
+
+    Args: say: told of every checkpoint that is refused, and of the one that is taken instead.
+    Raises: DamagedError if none is whole; UserError if there is none, or of a newer format.
+    """
+    latest, refused = find_checkpoint(run), list[DamagedError]()
+    before = [folder for folder in checkpoints_of(run) if folder.name < latest.name]
+    for folder in (latest, *reversed(before)):
+        try:
+            card, state = read_state(folder)
+        except DamagedError as error:
+            refused.append(error)
+            continue
+        for said in refused:
+            say(f"warning: {said}; refused, going on from step {card.step} instead")
+        return folder, card, state
+    raise DamagedError(
+        f"{refused[0]}; " + ("nor is one before it whole" if before else "there is none before it")
+    )
 
 
 def read_state(checkpoint: Path) -> tuple[Card, State]:
     """The whole state, after checking every file against the card's fingerprints.
 
-    Raises: UserError that names the file that is missing or damaged.
+    Raises: DamagedError that names the file that is missing or damaged.
     """
     card, files = read_files(checkpoint)
     for name in (*(f"{n}.safetensors" for n in TENSOR_FILES), "state.json"):
         _check(checkpoint / name, files.get(name))
     tensors = {n: _load(checkpoint / f"{n}.safetensors") for n in TENSOR_FILES}
-    return card, State(tensors, json.loads((checkpoint / "state.json").read_text(encoding="utf-8")))
+    path = checkpoint / "state.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedError(f'"{path}" is damaged: {reason_of(error)}') from None
+    return card, State(tensors, values)
 
 
 def read_progress(checkpoint: Path) -> dict[str, Any]:
@@ -176,18 +197,23 @@ def read_images(card: Card) -> ImageConfig:
 
 def _check(path: Path, expected: dict[str, Any] | None) -> None:
     if expected is None:
-        raise UserError(f'"{path.parent / "checkpoint.json"}" does not list {path.name}: damaged')
+        card = path.with_name("checkpoint.json")
+        raise DamagedError(f'"{card}" does not list {path.name}: damaged')
     if not path.is_file():
-        raise UserError(f'"{path}" is missing; the checkpoint is not whole')
-    if _fingerprint(path) != expected:
-        raise UserError(f'"{path}" is damaged: its content is not what was written')
+        raise DamagedError(f'"{path}" is missing; the checkpoint is not whole')
+    try:
+        found = _fingerprint(path)
+    except OSError as error:
+        raise DamagedError(f'"{path}" is damaged: {reason_of(error)}') from None
+    if found != expected:
+        raise DamagedError(f'"{path}" is damaged: its content is not what was written')
 
 
 def _load(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise UserError(f'"{path}" is damaged: {reason_of(error)}') from None
+        raise DamagedError(f'"{path}" is damaged: {reason_of(error)}') from None
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:
@@ -198,13 +224,3 @@ def _fingerprint(path: Path) -> dict[str, Any]:
             while block := file.read(1 << 20):
                 digest.update(block)
     return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
-
-
-def _sync(path: Path) -> None:
-    """Flush a file or folder to disk; folders can't be opened on some systems (Windows)."""
-    with contextlib.suppress(PermissionError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -16,6 +16,7 @@ from unpaired.methods import METHODS
 from unpaired.training.parsing import parse
 from unpaired.training.precision import Precision
 from unpaired.training.schedule import ScheduleConfig
+from unpaired.whole import write_whole
 
 S = TypeVar("S")
 
@@ -231,9 +232,7 @@ def refuse_changes(saved: TrainConfig[Any], asked: TrainConfig[Any]) -> None:
 
 def write_yaml(config: TrainConfig[Any], path: Path) -> None:
     """Write `config` so that `read_yaml` gives it back; whole or not at all."""
-    fresh = path.with_name(f".{path.name}.part")
-    fresh.write_text(yaml.safe_dump(to_dict(config), sort_keys=False), encoding="utf-8")
-    fresh.replace(path)
+    write_whole(path, yaml.safe_dump(to_dict(config), sort_keys=False), durable=True)
 
 
 def read_yaml(path: Path) -> TrainConfig[Any]:

@@ -47,4 +47,6 @@ def checkpoints_of(run: Path) -> list[Path]:
 def pointed_at(run: Path, name: str) -> str | None:
     """What the pointer file `name` (`latest`, `best`) says; None if it isn't there."""
     path = run / name
-    return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+    if not path.is_file():
+        return None
+    return path.read_text(encoding="utf-8", errors="replace").strip()

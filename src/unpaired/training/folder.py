@@ -26,6 +26,22 @@ def may_continue(out: Path, resume: bool) -> bool:
     return False
 
 
+def refuse_links(run: Path) -> None:
+    """Refuse to write into a run folder whose links lead out of it; it may come from anyone.
+
+    Raises: UserError that names the link.
+    """
+    root = run.resolve()
+    for at, folders, files in os.walk(run):
+        for name in (*folders, *files):
+            path = Path(at) / name
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+                raise UserError(
+                    f'"{path}" is a link that leads out of the run folder, where nothing is to be '
+                    "written; put there what it stands for, or remove it"
+                )
+
+
 def lock(out: Path) -> int | None:
     """Hold the run folder until this process ends, however it ends.
 

@@ -15,7 +15,7 @@ from unpaired.data.domains import DataSet
 from unpaired.data.order import spread
 from unpaired.errors import UserError
 from unpaired.methods import METHODS
-from unpaired.training.checkpoint import point, prune, read_state, save_checkpoint
+from unpaired.training.checkpoint import point, prune, read_last_state, save_checkpoint
 from unpaired.training.config import (
     TrainConfig,
     read_yaml,
@@ -24,8 +24,14 @@ from unpaired.training.config import (
 )
 from unpaired.training.describe import describe
 from unpaired.training.evaluator import Evaluator
-from unpaired.training.finding import find_checkpoint
-from unpaired.training.folder import folder_errors, lock, may_continue, note_skipped
+from unpaired.training.finding import checkpoints_of, find_checkpoint, pointed_at
+from unpaired.training.folder import (
+    folder_errors,
+    lock,
+    may_continue,
+    note_skipped,
+    refuse_links,
+)
 from unpaired.training.interruption import Interrupted, Signals
 from unpaired.training.journal import Journal
 from unpaired.training.misfit import refuse_misfit
@@ -154,17 +160,18 @@ class _Run:
         """Make the folder, or take up its latest checkpoint."""
         if self.main:
             self.out.mkdir(parents=True, exist_ok=True)
+            refuse_links(self.out)
             if (held := lock(self.out)) is not None:
                 self.opened.callback(os.close, held)
         if continuing:
-            card, state = read_state(find_checkpoint(self.out))
+            taken, card, state = read_last_state(self.out, self.reporter.say)
             self.trainer.restore(state)
             try:
                 so_far = state.values["run"]
                 self.pace.seconds, prepared = so_far["seconds"], so_far["prepared"]
                 if "best" not in so_far:  # as it stood there before there was a watch
                     self.watch.restore(so_far["watch"])
-            except KeyError as error:
+            except (KeyError, TypeError) as error:
                 raise UserError(
                     f"the checkpoint lacks {error}; it can't continue the run"
                 ) from None
@@ -176,6 +183,8 @@ class _Run:
             self.saved = self.pictured = self.trainer.steps
             self.skipped = self.trainer.guard.read().skipped
             self.reporter.say(f"continuing {self.out} from step {card.step}")
+            if self.main and pointed_at(self.out, "latest") != taken.name:
+                point(self.out, "latest", taken.name)
         if self.main:
             write_yaml(self.config, self.out / "config.yaml")
             facts = environment(self.trainer.device, self.trainer.dtype)
@@ -189,8 +198,9 @@ class _Run:
             for line in read_metrics(self.out):
                 if line["step"] > (self.watch.last_step or 0):
                     self.journal.remember(losses_of(line))
-            if self.watch.best_step is not None:  # a kill may have come before the pointer
-                point(self.out, "best", f"step_{self.watch.best_step:08d}")
+            best = f"step_{self.watch.best_step or 0:08d}"
+            if best in {folder.name for folder in checkpoints_of(self.out)}:
+                point(self.out, "best", best)  # a kill may have come before the pointer
 
     def _on_skip(self, name: str, reason: str) -> None:
         self.reporter.say(f"warning: skipping {name}: {reason}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from unpaired.data.decode import from_unit
 from unpaired.methods import Method
+from unpaired.whole import write_whole
 
 GAP = 2  # pixels between the pictures
 
@@ -65,8 +67,8 @@ def _rgb(pixels: np.ndarray) -> np.ndarray:
 
 
 def write_grid(columns: dict[str, Tensor], path: Path) -> None:
-    """Write the grid as a PNG under its final name only when it is whole."""
-    fresh = path.with_name(f".{path.name}.part")
+    """Write the grid as a PNG under its final name only when it is whole. Raises: OSError."""
+    content = io.BytesIO()
+    Image.fromarray(grid(columns)).save(content, format="PNG")
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(grid(columns)).save(fresh, format="PNG")
-    fresh.replace(path)
+    write_whole(path, content.getvalue())

@@ -6,11 +6,14 @@ import json
 import platform
 import sys
 import time
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from unpaired.whole import write_whole
 
 BESIDE_LOSSES = frozenset({"step", "epoch", "seconds", "lr", "images_per_second", "skipped"})
 
@@ -54,17 +57,8 @@ class Tracker:
 
 
 def _keep_until(path: Path, step: int) -> None:
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:  # the line being written when the run was killed
-            continue
-        if entry["step"] <= step:
-            kept.append(line)
-    fresh = path.with_suffix(".part")
-    fresh.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-    fresh.replace(path)
+    kept = [line for line, entry in _entries(path) if entry["step"] <= step]
+    write_whole(path, "".join(f"{line}\n" for line in kept))
 
 
 def read_metrics(run: Path) -> list[dict[str, float]]:
@@ -85,9 +79,18 @@ def read_findings(run: Path) -> list[dict[str, Any]]:
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    return [entry for _, entry in _entries(path)] if path.is_file() else []
+
+
+def _entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every line that can be read, and what it says; a kill or power cut may have left others."""
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get("step"), int):
+            yield line, entry
 
 
 def note_session(run: Path, facts: dict[str, Any]) -> None:
@@ -99,9 +102,7 @@ def note_session(run: Path, facts: dict[str, Any]) -> None:
         sessions = []
     if not isinstance(sessions, list):  # a single session's facts, as 0.1 wrote them at first
         sessions = [sessions]
-    fresh = path.with_name(f".{path.name}.part")
-    fresh.write_text(json.dumps([*sessions, facts], indent=1), encoding="utf-8")
-    fresh.replace(path)
+    write_whole(path, json.dumps([*sessions, facts], indent=1))
 
 
 def last_session(run: Path) -> dict[str, Any]:

@@ -232,6 +232,6 @@ class Trainer:
             restore_random_state(tensors["random"], values["random"])
         except KeyError as error:
             raise UserError(f"the checkpoint lacks {error}; it can't continue the run") from None
-        except (RuntimeError, ValueError, TypeError) as error:
+        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
             detail = " ".join(str(error).split())[:300]
             raise UserError(f"the checkpoint does not fit this run: {detail}") from None

@@ -18,10 +18,10 @@ from unpaired.translation.output import (
     Format,
     Unwritable,
     check_format,
-    write_whole,
 )
 from unpaired.translation.tiling.tiler import Tiler, Tiles
 from unpaired.translation.translator import Translator
+from unpaired.whole import write_whole
 
 
 def translate_files(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import io
-from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
@@ -79,25 +76,6 @@ def encode(picture: Picture, format: Format) -> bytes:
 def _extra_samples(channels: int, alpha: bool) -> list[str] | None:
     extra = ["unspecified"] * (channels - (3 if channels == 3 else 1))
     return [*extra, *(["unassalpha"] if alpha else [])] or None
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a passing name in the same folder, then move it to its place.
-
-    Killed at any moment, or on a full disk, this leaves no partial file under `path`; what is left
-    under the passing name is replaced by the next attempt.
-
-    Raises: OSError.
-    """
-    digest = hashlib.sha256(path.name.encode()).hexdigest()[:16]
-    passing = path.with_name(f".unpaired-{digest}.part")
-    try:
-        passing.write_bytes(content)
-        passing.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            passing.unlink()
-        raise
 
 
 def check_format(format: str | None) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import tifffile
 
 from unpaired.data.decode import Picture, Pixels
 from unpaired.translation.tiling.sources import unnamed
+from unpaired.whole import passing_name
 
 TILE = 512
 SMALLEST = 1024
@@ -29,16 +28,9 @@ def write_tiff(path: Path, pieces: Iterable[Picture], height: int, width: int) -
     Args: pieces: the picture's rows from the first to the last, in pieces of any height.
     Raises: OSError.
     """
-    passing = path.with_name(
-        f".unpaired-{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.part"
-    )
-    try:
+    with passing_name(path) as passing:
         _write(passing, iter(pieces), height, width)
         passing.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            passing.unlink()
-        raise
 
 
 def _write(path: Path, pieces: Iterator[Picture], height: int, width: int) -> None:

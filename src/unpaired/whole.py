@@ -1,0 +1,57 @@
+"""Files that are either whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> None:
+    """Write a file under a passing name in the same folder, then move it to its place.
+
+    Killed at any moment, or on a full disk, this leaves under `path` what stood there before; what
+    is left under the passing name is replaced by the next attempt. A link is replaced, not
+    followed. What is no file, such as /dev/stdout, is written as it is.
+
+    Args:
+        content: text is written in UTF-8.
+        durable: have it on the disk before it is moved, so that it outlives a power cut too.
+    Raises: OSError.
+    """
+    content = content.encode() if isinstance(content, str) else content
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    with passing_name(path) as passing:
+        passing.write_bytes(content)
+        if durable:
+            sync(passing)
+        passing.replace(path)
+    if durable:
+        sync(path.parent)
+
+
+@contextlib.contextmanager
+def passing_name(path: Path) -> Iterator[Path]:
+    """Where to write what is then moved to `path`; removed if the block raises."""
+    digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    passing = path.with_name(f".unpaired-{digest}.part")
+    try:
+        yield passing
+    except BaseException:
+        with contextlib.suppress(OSError):
+            passing.unlink()
+        raise
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to disk; folders can't be opened on some systems (Windows)."""
+    with contextlib.suppress(PermissionError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
