@@ -3,123 +3,167 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+import simplejpeg
 import tifffile
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageChops, ImageFile, ImageOps, TiffImagePlugin, WebPImagePlugin
 
+from unpaired.data.opening import Encoded, opened, path_of, size_of
+from unpaired.data.picture import (
+    MAX_PIXELS,
+    Picture,
+    Pixels,
+    UnreadableImage,
+    check_size,
+    in_bands,
+    oriented,
+)
+from unpaired.data.tiff import first_page, has_alpha, is_tiff, left_to_pillow, read_page
+from unpaired.data.wholeness import CHECKS, Damaged, first_gif
 from unpaired.errors import UserError
 
-Pixels = NDArray[Any]
-"""(H, W, C), uint8 or uint16."""
+__all__ = ["MAX_PIXELS", "Picture", "Pixels", "UnreadableImage"]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
-MAX_PIXELS = 1 << 28  # 268 million: 16384 x 16384; larger files are refused before they are decoded
-TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+"""Pillow's names. Of the others some start programs, and none is expected under these suffixes."""
+JPEGS = ("JPEG", "MPO")  # the second is what phones write: a JPEG with more behind it
 LUMA = np.array([299, 587, 114], dtype=np.uint32)  # ITU-R 601, as Pillow converts to grey
 
 Image.MAX_IMAGE_PIXELS = None  # MAX_PIXELS is checked here, with a message that names the file
+assert TiffImagePlugin, WebPImagePlugin  # loaded here, not by several threads at once
 # of oddities in files that can be read; once for all, as changing filters while others decode or
 # train in their threads would leave everybody's filters mixed
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
-class UnreadableImage(Exception):  # noqa: N818 - the file is at fault, not the program
-    """A file that can't be decoded. `path` and `reason` (a few words) say which and why."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path, self.reason = path, reason
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A decoded file: `pixels` (H, W, C), uint8 or uint16, and `alpha` (H, W) if it has one."""
-
-    pixels: Pixels
-    alpha: Pixels | None = None
-
-    def on_white(self) -> Pixels:
-        """The pixels composited on white; what training sees."""
-        if self.alpha is None:
-            return self.pixels
-        top = np.iinfo(self.pixels.dtype).max
-        share = self.alpha[:, :, None].astype(np.float64) / top
-        mixed = self.pixels * share + top * (1 - share)
-        return np.rint(mixed).astype(self.pixels.dtype)
-
-
-def read_picture(path: Path, at_least: int | None = None) -> Picture:
+def read_picture(file: Encoded, at_least: int | None = None) -> Picture:
     """Decode one file by its content, whatever its name says.
 
     The first frame or page, with EXIF orientation applied. 8-bit stays uint8, 16-bit stays uint16.
     Palette and CMYK become RGB, one bit becomes grey, alpha is split off, profiles are dropped.
+    A file that is cut short, or damaged where its format shows it, is unreadable.
 
     Args:
         at_least: the caller only needs the picture with its shorter side at least this long, so a
             JPEG may be decoded at a half, a quarter or an eighth of its size.
     Raises: UnreadableImage.
     """
-    with _reasons(path):
-        with path.open("rb") as file:
-            is_tiff = file.read(4) in TIFF_MAGIC
-        return _read_tiff(path) if is_tiff else _read_pillow(path, at_least)
+    with _reasons(file) as path, opened(file) as content:
+        if not is_tiff(_start(content)):
+            return _read_pillow(path, content, at_least)
+        with tifffile.TiffFile(content) as tiff:
+            page = first_page(path, tiff)
+            if not left_to_pillow(page):
+                return read_page(path, page, content)
+        content.seek(0)
+        return _read_pillow(path, content, None)
 
 
-def probe(path: Path) -> tuple[int, str]:
+def probe(file: Encoded) -> tuple[int, str]:
     """(channels without alpha, dtype) from the header, without decoding.
 
     Raises: UnreadableImage.
     """
-    with _reasons(path):
-        with path.open("rb") as file:
-            is_tiff = file.read(4) in TIFF_MAGIC
-        if is_tiff:
-            with tifffile.TiffFile(path) as tiff:
-                page = _first_page(path, tiff)
-                if not _left_to_pillow(page):
-                    return page.samplesperpixel - _has_alpha(page), str(page.dtype)
-        with Image.open(path) as image:
-            _check_size(path, *image.size)
+    with _reasons(file) as path, opened(file) as content:
+        if is_tiff(_start(content)):
+            with tifffile.TiffFile(content) as tiff:
+                page = first_page(path, tiff)
+                if not left_to_pillow(page):
+                    return page.samplesperpixel - has_alpha(page), str(page.dtype)
+            content.seek(0)
+        with Image.open(content, formats=FORMATS) as image:
+            check_size(path, *image.size)
             grey = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
             return 1 if grey else 3, "uint16" if image.mode.startswith("I") else "uint8"
 
 
-def measure(path: Path) -> tuple[int, int]:
+def measure(file: Encoded) -> tuple[int, int]:
     """(width, height) from the header, without decoding and before any orientation is applied.
 
     Raises: UnreadableImage.
     """
-    with _reasons(path):
-        with path.open("rb") as file:
-            is_tiff = file.read(4) in TIFF_MAGIC
-        if is_tiff:
-            with tifffile.TiffFile(path) as tiff:
-                page = _first_page(path, tiff)
+    with _reasons(file) as path, opened(file) as content:
+        if is_tiff(_start(content)):
+            with tifffile.TiffFile(content) as tiff:
+                page = first_page(path, tiff)
                 return page.imagewidth, page.imagelength
-        with Image.open(path) as image:
+        with Image.open(content, formats=FORMATS) as image:
             return image.size
 
 
-def _read_pillow(path: Path, at_least: int | None) -> Picture:
+def _start(content: BinaryIO) -> bytes:
+    """The first bytes, by which formats are told."""
+    start = content.read(4)
+    content.seek(0)
+    return start
+
+
+def _read_pillow(path: Path, content: BinaryIO, at_least: int | None) -> Picture:
     # an open file, not its path: Pillow maps plain files into memory, and confuses the sides of a
     # TIFF that lies on one
-    with path.open("rb") as file, Image.open(file) as image:
-        _check_size(path, *image.size)
-        if at_least and image.format == "JPEG" and min(image.size) > at_least:
-            scale = at_least / min(image.size)
-            image.draft(None, (int(image.width * scale) or 1, int(image.height * scale) or 1))
+    with Image.open(content, formats=FORMATS) as image:
+        width, height = image.size
+        check_size(path, width, height)
+        at = content.tell()
+        if image.format in CHECKS:
+            CHECKS[image.format](content, width * height)
+        if image.format in JPEGS:
+            if at_least and min(image.size) > at_least:
+                scale = at_least / min(image.size)
+                image.draft(None, (int(width * scale) or 1, int(height * scale) or 1))
+            if image.mode in ("L", "RGB") and (pixels := _strictly(content, image)) is not None:
+                return Picture(np.ascontiguousarray(oriented(pixels, _orientation(image))))
+        if image.format == "GIF":
+            _check_rows(content, image)
+        content.seek(at)
         image.load()
+        if image.mode == "CMYK" and "adobe" not in image.info and image.format in JPEGS:
+            image.paste(ImageChops.invert(image))  # Pillow takes all ink for Adobe's, inverted
+        if image.size != (width, height) and image.format not in JPEGS:
+            raise UnreadableImage(path, "its size is not what its header says")
         try:
             return picture_of(image)
         except ValueError as error:
             raise UnreadableImage(path, str(error)) from None
+
+
+def _check_rows(content: BinaryIO, image: Image.Image) -> None:
+    """A GIF's data fill its first frame, which only unpacking them shows. Raises: Damaged."""
+    (_, (left, top, right, bottom), _, arguments), *_ = image.tile  # type: ignore[attr-defined]
+    size, packed = (right - left, bottom - top), first_gif(content)
+    try:
+        Image.frombytes("P", size, packed, "gif", *arguments[:2])
+    except ValueError:
+        raise Damaged("damaged: it has fewer pixels than its header says") from None
+
+
+def _strictly(content: BinaryIO, image: Image.Image) -> Pixels | None:
+    """A JPEG, to the bit as Pillow decodes it, at the size of `image`; None: Pillow must.
+
+    Both are libjpeg-turbo, but here its warnings of corrupt data count.
+
+    Raises: Damaged.
+    """
+    content.seek(0)
+    space = "GRAY" if image.mode == "L" else "RGB"
+    try:
+        pixels = simplejpeg.decode_jpeg(
+            content.read(), space, min_height=image.height, min_width=image.width
+        )
+    except ValueError as error:
+        if "orrupt" in str(error) or "remature" in str(error):
+            raise Damaged(f"damaged: {error}") from None
+        return None
+    return pixels if pixels.shape[:2] == (image.height, image.width) else None
 
 
 def picture_of(image: Image.Image) -> Picture:
@@ -149,99 +193,37 @@ def picture_of(image: Image.Image) -> Picture:
 def _upright(image: Image.Image) -> Image.Image:
     """`ImageOps.exif_transpose`, but what stands upright is not copied."""
     image.load()  # a PNG may say at its end how it stands
-    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
-    return ImageOps.exif_transpose(image) if turned else image
+    return ImageOps.exif_transpose(image) if _orientation(image) in range(2, 9) else image
 
 
-def _read_tiff(path: Path) -> Picture:
-    with tifffile.TiffFile(path) as tiff:
-        page = _first_page(path, tiff)
-        if _left_to_pillow(page):
-            return _read_pillow(path, None)
-        try:
-            values = page.asarray()
-        except (ValueError, ImportError) as error:
-            if isinstance(error, ValueError) and "imagecodecs" not in str(error):
-                raise
-            return _read_packed_tiff(path, page)
-        planar = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and values.ndim == 3
-        values = values.transpose(1, 2, 0) if planar else values
-        values = values[:, :, None] if values.ndim == 2 else values
-        if values.ndim != 3:
-            raise UnreadableImage(path, f"{values.ndim} dimensions; expected 2 or 3")
-        tag = page.tags.get("Orientation")
-        values = np.ascontiguousarray(_oriented(values, int(tag.value) if tag else 1))
-        alpha = values[:, :, -1].copy() if _has_alpha(page) else None
-        pixels = values if alpha is None else np.ascontiguousarray(values[:, :, :-1])
-        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-            pixels = np.iinfo(pixels.dtype).max - pixels
-        return Picture(pixels, alpha)
-
-
-def _first_page(path: Path, tiff: tifffile.TiffFile) -> tifffile.TiffPage:
-    page = tiff.pages[0]
-    if not isinstance(page, tifffile.TiffPage):
-        raise UnreadableImage(path, "no full first page")
-    _check_size(path, page.imagewidth, page.imagelength)
-    if not _left_to_pillow(page) and page.dtype not in (np.uint8, np.uint16):
-        raise UnreadableImage(path, f"{page.dtype} pixels have no known range")
-    return page
-
-
-def _left_to_pillow(page: tifffile.TiffPage) -> bool:
-    """Palettes, CMYK, YCbCr, one bit: Pillow knows colour."""
-    known = tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK
-    return page.dtype == np.bool_ or page.photometric not in (*known, tifffile.PHOTOMETRIC.RGB)
-
-
-def _has_alpha(page: tifffile.TiffPage) -> bool:
-    kinds = {int(kind) for kind in page.extrasamples}
-    return bool(kinds & {1, 2}) and page.samplesperpixel in (2, 4)
-
-
-def _read_packed_tiff(path: Path, page: tifffile.TiffPage) -> Picture:
-    """LZW, JPEG and others that tifffile unpacks only with imagecodecs, and Pillow without it."""
-    white = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
-    if page.dtype == np.uint8 or (page.samplesperpixel == 1 and not white):
-        return _read_pillow(path, None)
-    packing = getattr(page.compression, "name", page.compression)  # Pillow would cut it to 8 bits
-    raise UnreadableImage(path, f"its compression, {packing}, needs `pip install imagecodecs`")
-
-
-def _oriented(values: Pixels, orientation: int) -> Pixels:
-    """Apply the TIFF/EXIF orientation, 1 to 8."""
-    if orientation in (5, 6, 7, 8):
-        values = values.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        values = values[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        values = values[::-1]
-    return values
-
-
-def _check_size(path: Path, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise UnreadableImage(path, f"{width} x {height} is over {MAX_PIXELS} pixels")
-    if width * height == 0:
-        raise UnreadableImage(path, "it has no pixels")
+def _orientation(image: Image.Image) -> Any:
+    """1 to 8, or whatever a file has there."""
+    return image.getexif().get(ExifTags.Base.Orientation, 1)
 
 
 @contextlib.contextmanager
-def _reasons(path: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises on a bad file into one exception with a short reason."""
+def _reasons(file: Encoded) -> Iterator[Path]:
+    """Its name; whatever a decoder raises on a bad file becomes one exception with a reason."""
+    path = path_of(file)
     try:
-        yield
+        yield path
     except UnreadableImage:
         raise
+    except Damaged as error:
+        raise UnreadableImage(path, str(error)) from None
     except MemoryError:
         raise UnreadableImage(path, "it does not fit in memory") from None
     except OSError as error:
-        empty = path.is_file() and path.stat().st_size == 0
-        reason = "the file is empty" if empty else error.strerror or "not a whole image"
+        reason = error.strerror or ("the file is empty" if _empty(file) else "not a whole image")
         raise UnreadableImage(path, reason) from None
     # decoders of hostile files raise nearly anything; each is the same to us: unreadable
     except Exception as error:
         raise UnreadableImage(path, f"not a whole image ({type(error).__name__})") from None
+
+
+def _empty(file: Encoded) -> bool:
+    with opened(file) as content:
+        return size_of(content) == 0
 
 
 def with_channels(pixels: Pixels, channels: int) -> Pixels:
@@ -255,8 +237,10 @@ def with_channels(pixels: Pixels, channels: int) -> Pixels:
     if have == 1 and channels == 3:
         return pixels.repeat(3, axis=2)
     if have == 3 and channels == 1:
-        luma = (pixels.astype(np.uint32) @ LUMA + 500) // 1000
-        return luma.astype(pixels.dtype)[:, :, None]
+        luma = np.empty((*pixels.shape[:2], 1), pixels.dtype)
+        for rows in in_bands(pixels):
+            luma[rows, :, 0] = (pixels[rows].astype(np.uint32) @ LUMA + 500) // 1000
+        return luma
     raise UserError(f"an image has {have} channels where {channels} are expected; convert it first")
 
 
@@ -266,7 +250,10 @@ def with_dtype(pixels: Pixels, dtype: str) -> Pixels:
         return pixels
     if dtype == "uint16":
         return pixels.astype(np.uint16) * 257
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    made = np.empty(pixels.shape, np.uint8)
+    for rows in in_bands(pixels):
+        made[rows] = (pixels[rows].astype(np.uint32) + 128) // 257
+    return made
 
 
 def to_unit(pixels: Pixels) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from unpaired.data.decode import (
     UnreadableImage,
     read_picture,
 )
+from unpaired.data.tiff import check_segments
 
 HELD = 256 * 2**20
 """Bytes of decoded TIFF segments that are held, so that neighbouring strips don't decode twice."""
@@ -55,6 +56,7 @@ class TiledTIFF:
         page = self.file.pages[0]
         if not isinstance(page, tifffile.TiffPage) or not plain(page):
             raise ValueError("not a plain TIFF")
+        check_segments(path, page, None)
         self.page = page
         self.height, self.width = page.imagelength, page.imagewidth
         self.depth = page.tilelength if page.is_tiled else page.rowsperstrip

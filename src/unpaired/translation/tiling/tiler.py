@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 import tifffile
-from PIL import Image as PillowImage
 
-from unpaired.data.decode import MAX_PIXELS, Picture
+from unpaired.data.decode import MAX_PIXELS, Picture, measure
+from unpaired.data.opening import opened
 from unpaired.errors import UserError
 from unpaired.translation.tiling.sinks import write_tiff
 from unpaired.translation.tiling.sources import Held, Source, open_source, plain
@@ -105,15 +105,14 @@ def _pixels(path: Path) -> int:
     """By the header; 0 if it can't be read, or must be decoded whole and is too large for that."""
     try:
         if path.suffix.lower() in (".tif", ".tiff", ".btf"):
-            with tifffile.TiffFile(path) as tiff:
+            with opened(path) as file, tifffile.TiffFile(file) as tiff:
                 page = tiff.pages[0]
                 if isinstance(page, tifffile.TiffPage) and plain(page):
                     return int(page.imagelength * page.imagewidth)
-        with PillowImage.open(path) as image:
-            count = image.width * image.height
+        width, height = measure(path)
     except Exception:  # whoever decodes it says why
         return 0
-    return count if count <= MAX_PIXELS else 0
+    return width * height if width * height <= MAX_PIXELS else 0
 
 
 def _joined(pieces: list[Picture]) -> Picture:
