@@ -22,6 +22,7 @@ from unpaired.data.decode import read_picture
 from unpaired.translation import output
 from unpaired.translation.folder import translate_files
 from unpaired.translation.translator import Translator
+from unpaired.whole import write_whole
 
 
 def one_by_one(translate: Translator, files: list[Path], out: Path, effort: int) -> None:
@@ -29,7 +30,7 @@ def one_by_one(translate: Translator, files: list[Path], out: Path, effort: int)
     usual, output.PNG_EFFORT = output.PNG_EFFORT, effort
     for file in files:
         (made,) = translate.pictures([read_picture(file)])
-        output.write_whole(out / f"{file.stem}.png", output.encode(made, "png"))
+        write_whole(out / f"{file.stem}.png", output.encode(made, "png"))
     output.PNG_EFFORT = usual
 
 

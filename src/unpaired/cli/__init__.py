@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from unpaired.data.shortage import is_shortage
 from unpaired.errors import UserError
 from unpaired.options import nearest
 
@@ -76,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
             f"{error.strerror.lower()}{where}; check the path, its rights and the disk"
         )
     except (MemoryError, RuntimeError) as error:  # torch says RuntimeError for both
-        if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
+        if not is_shortage(error):
             raise
         return _complain(
             "not enough memory; give a smaller --batch, --size or --filters, or free some "

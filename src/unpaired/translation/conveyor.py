@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unpaired.data.decode import Picture, UnreadableImage
+from unpaired.data.shortage import is_shortage
 from unpaired.errors import UserError
 from unpaired.translation.output import Format, Unwritable, choose_format, encode
 from unpaired.translation.overlap import Overlap, Task
@@ -134,9 +135,9 @@ class Conveyor(ABC):
         try:
             made = self.convert([picture for _, picture in group])
         except (UserError, RuntimeError, MemoryError) as error:
-            if isinstance(error, RuntimeError) and not _out_of_memory(error):
+            if isinstance(error, RuntimeError) and not is_shortage(error):
                 raise
-            if len(group) > 1:  # one at a time needs less memory
+            if len(group) > 1:  # so that one fails alone
                 for one in group:
                     self._convert_and_write([one])
                 return
@@ -188,7 +189,3 @@ class Conveyor(ABC):
 def reason_of(error: OSError) -> str:
     """In a few words."""
     return (error.strerror or str(error)).lower()
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, MemoryError) or "memory" in str(error).lower()

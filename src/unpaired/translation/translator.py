@@ -129,6 +129,8 @@ class Translator(ABC):
 
         Alpha is carried over as it is. The network sees transparent pixels on white, as it did in
         training, so that colours hidden beneath them don't matter.
+
+        Raises: UserError as `__call__`, and where what the network gives is not finite.
         """
         way = self.direction(direction)
         channels = self.card.channels_x if way == "x2y" else self.card.channels_y
@@ -145,7 +147,7 @@ class Translator(ABC):
             for i, unit in zip(places, self.units(batch, way)):
                 alpha = pictures[i].alpha
                 alpha = None if alpha is None else with_dtype(alpha, dtype)
-                made[i] = Picture(from_unit(unit, dtype), alpha)
+                made[i] = Picture(from_unit(finite(unit), dtype), alpha)
         return [picture for picture in made if picture is not None]
 
     def direction(self, requested: str | None) -> Direction:
@@ -182,6 +184,16 @@ def smallest_side(card: Card) -> int:
 def padding(side: int, multiple: int, smallest: int) -> int:
     """Pixels to add so that a side is a multiple of `multiple` and at least `smallest`."""
     return -(-max(side, smallest) // multiple) * multiple - side
+
+
+def finite(unit: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a network gave, as it is. Raises: UserError if it can't be a picture."""
+    if not np.isfinite(unit).all():
+        raise UserError(
+            "the network gives numbers that are not finite; try --precision fp32, or another "
+            "--checkpoint"
+        )
+    return unit
 
 
 def _picture(image: object) -> Picture:

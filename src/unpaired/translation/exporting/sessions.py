@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from unpaired.data.shortage import is_shortage
 from unpaired.errors import UserError
 from unpaired.translation.exporting.label import INPUT, KEY, OUTPUT, Label, read_label
 
@@ -19,8 +20,6 @@ Images = NDArray[np.float32]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 End = tuple[str, int, int | str | None]
 """Of a graph: name, number of axes, channels; no number: any."""
-FULL = ("bad_alloc", "bad allocation", "allocate memory", "out of memory", "not enough memory")
-"""How the libraries say that memory is short."""
 
 
 class Session(Protocol):
@@ -161,7 +160,7 @@ def running(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # their classes have no common name
-        if isinstance(error, MemoryError) or any(word in str(error).lower() for word in FULL):
+        if is_shortage(error):
             raise MemoryError(_reason(error)) from None
         raise UserError(f'"{path}" can\'t be run ({_reason(error)}); export it again') from None
 

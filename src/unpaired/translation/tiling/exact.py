@@ -41,6 +41,8 @@ MULTIPLICATIONS = 2e11
 """Per second, about: what computing again costs..."""
 BYTES = 1.5e9
 """...against reading and writing; on any machine the ratio is what matters."""
+STRIP = 4e7
+"""Bytes of a strip of feature maps, unless memory is short."""
 BUFFERS = 5
 """Tensors of a strip's size that a chain of layers holds at once, about."""
 
@@ -58,7 +60,7 @@ class Exact:
 
     shelf: Shelf
     dtype: torch.dtype
-    strip: float = 4e7
+    strip: float = STRIP
     on_sweep: Callable[[int], None] | None = None
     sweeps: int = field(default=0, init=False)
 

@@ -17,14 +17,14 @@ from unpaired.methods.base import Direction, Method
 from unpaired.training.precision import autocast
 from unpaired.translation.generator import generator_of
 from unpaired.translation.network import TorchTranslator
-from unpaired.translation.tiling.exact import Exact, can_be_tiled
+from unpaired.translation.tiling.exact import STRIP, Exact, can_be_tiled
 from unpaired.translation.tiling.fast import sample, tiles_of
 from unpaired.translation.tiling.fields import strips
 from unpaired.translation.tiling.image import Image
 from unpaired.translation.tiling.kept import Shelf
 from unpaired.translation.tiling.room import require_room
 from unpaired.translation.tiling.sources import Source
-from unpaired.translation.translator import padding
+from unpaired.translation.translator import finite, padding
 
 
 def network_of(method: Method, direction: Direction) -> nn.Module:
@@ -58,7 +58,7 @@ class Prepared:
             alpha = self.source.rows(top, bottom).alpha
             if alpha is not None:
                 alpha = with_dtype(np.ascontiguousarray(alpha), self.pixels)
-            yield Picture(from_unit(unit.cpu().numpy(), self.pixels), alpha)
+            yield Picture(from_unit(finite(unit.cpu().numpy()), self.pixels), alpha)
 
 
 def prepare(translator: TorchTranslator, source: Source, direction: str | None) -> Prepared:
@@ -87,6 +87,7 @@ def exactly(
     direction: str | None = None,
     *,
     memory: float | None = None,
+    strip: float = STRIP,
     folder: Path | None = None,
     on_sweep: Callable[[int], None] | None = None,
 ) -> Iterator[Picture]:
@@ -97,6 +98,7 @@ def exactly(
     Args:
         memory: bytes of feature maps to hold; the rest goes to files in `folder`. None: a quarter
             of what is free.
+        strip: bytes of feature maps to work on at a time.
         folder: for files without a name; None: the system's temporary folder.
         on_sweep: called after each sweep over the picture.
     Raises: UserError if the network can't be run so, or there is no room.
@@ -106,7 +108,7 @@ def exactly(
         memory = free_memory() / 4
     shelf = Shelf(memory, folder, translator.device)
     require_room(ready.network, ready.image, ready.dtype, shelf)
-    run = Exact(shelf, ready.dtype, on_sweep=on_sweep)
+    run = Exact(shelf, ready.dtype, strip=strip, on_sweep=on_sweep)
     with torch.autocast(translator.device.type, enabled=False):
         result = run(ready.network, ready.image)
         yield from ready.pieces(strips(result, run.strip_height(result)))
