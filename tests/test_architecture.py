@@ -15,6 +15,7 @@ FLOORS = [
     "cache",
     "whole",
     "options",
+    "plain_yaml",
     "data",
     "networks",
     "losses",
@@ -100,3 +101,113 @@ def test_every_public_name_is_there():
         assert getattr(unpaired, name) is not None
     with pytest.raises(AttributeError):
         unpaired.nonsense  # noqa: B018
+
+
+TREES = {
+    path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+    for path in sorted(SOURCE.rglob("*.py"))
+}
+
+
+CALLS = [
+    (f"{path}:{node.lineno}: {ast.unparse(node.func)}", node)
+    for path, tree in TREES.items()
+    for node in ast.walk(tree)
+    if isinstance(node, ast.Call)
+]
+"""Every call in our source: (where and what, the call)."""
+
+
+def calls(*names: str) -> list[tuple[str, ast.Call]]:
+    """Those whose dotted name ends as one of `names`."""
+    ends = tuple(f" {name}" for name in names) + tuple(f".{name}" for name in names)
+    return [(where, node) for where, node in CALLS if where.endswith(ends)]
+
+
+def option(call: ast.Call, name: str) -> object:
+    """The literal that a call passes by this name; None if it passes none."""
+    given = [keyword.value for keyword in call.keywords if keyword.arg == name]
+    return ast.literal_eval(given[0]) if given else None
+
+
+def test_nothing_that_is_read_can_run_code():
+    loads = calls("torch.load")
+    assert loads, "the test looks in the wrong place"
+    assert [where for where, call in loads if option(call, "weights_only") is not True] == []
+    arrays = calls("np.load", "numpy.load")
+    assert [where for where, call in arrays if option(call, "allow_pickle") is not False] == []
+    plain = [c for c in calls("yaml.load") if not c[0].startswith("plain_yaml.py")]
+    banned = calls(
+        *("pickle.load", "pickle.loads", "pickle.Unpickler", "marshal.loads", "shelve.open"),
+        *("joblib.load", "dill.load", "dill.loads", "torch.hub.load", "torch.jit.load"),
+        *("torch.export.load", "yaml.full_load", "yaml.unsafe_load", "yaml.load_all"),
+        *("os.system", "os.popen", "extractall", "unpack_archive", "load_module"),
+    )
+    bare = [c for c in calls("eval", "exec", "compile") if isinstance(c[1].func, ast.Name)]
+    own = "translation/exporting/export.py"  # reads back what it has just written
+    assert [where for where, _ in plain + banned + bare if not where.startswith(own)] == []
+    shells = calls("subprocess.run", "subprocess.Popen", "check_output", "check_call")
+    assert [where for where, call in shells if option(call, "shell")] == []
+    remote = calls("from_pretrained")
+    assert [w for w, call in remote if option(call, "trust_remote_code") is not False] == []
+
+
+def handlers() -> list[tuple[str, ast.ExceptHandler]]:
+    return [
+        (f"{path}:{node.lineno}", node)
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+    ]
+
+
+def test_no_error_is_passed_over():
+    """No `except: pass`, in any form; `suppress` names what it suppresses, and nothing broad."""
+    found = handlers()
+    assert len(found) > 50, "the test looks in the wrong place"
+    assert [where for where, handler in found if handler.type is None] == []
+    silent = [
+        where
+        for where, handler in found
+        if all(
+            isinstance(step, ast.Pass)
+            or (isinstance(step, ast.Expr) and isinstance(step.value, ast.Constant))
+            for step in handler.body
+        )
+    ]
+    assert silent == []
+    broad = {"Exception", "BaseException"}
+    assert [
+        where
+        for where, call in calls("suppress")
+        if not call.args or broad & {ast.unparse(kind) for kind in call.args}
+    ] == []
+    swallowed = [
+        where
+        for where, handler in found
+        if handler.type is not None
+        and broad & set(ast.unparse(handler.type).replace("(", "").replace(")", "").split(", "))
+        and not any(isinstance(node, (ast.Raise, ast.Return)) for node in ast.walk(handler))
+    ]
+    assert set(swallowed) == set()
+
+
+ENDLESS = {
+    "data/batches.py": "makes batches until its consumer stops it; no attempt is repeated",
+    "translation/tiling/tiler.py": "one turn for every rung, each with a line",
+    "study/simulation.py": "asks again for PATIENCE seconds, then gives up; counted in the summary",
+}
+"""Loops without a condition, and what bounds them."""
+
+
+def test_nothing_is_tried_again_without_a_bound():
+    """A `while True` that catches errors is a retry: each is known here, with its bound."""
+    found = {
+        path
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.While)
+        and isinstance(node.test, ast.Constant)
+        and any(isinstance(inner, ast.Try) for inner in ast.walk(node))
+    }
+    assert found <= set(ENDLESS), found - set(ENDLESS)

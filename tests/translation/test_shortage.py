@@ -1,9 +1,5 @@
 """Where memory runs short, the same pictures come out by a way that needs less."""
 
-import subprocess
-import sys
-import textwrap
-
 import numpy as np
 import pytest
 import torch
@@ -146,42 +142,3 @@ def test_what_is_not_finite_is_no_picture(tmp_path):
     summary = translate_files(broken, [tmp_path / "in"], tmp_path / "out")
     assert "not finite" in summary.failed[0][1]
     assert list((tmp_path / "out").iterdir()) == []
-
-
-CHILD = """
-import resource, sys
-import numpy as np, torch
-torch.set_num_threads(1)
-from tests.translation.fakes import noise
-from tests.translation.tiling.networks import translator
-from unpaired.data.decode import Picture
-from unpaired.translation.tiling.tiler import Tiler
-translate = translator("resnet", filters=16)
-Tiler(translate, None).pictures([Picture(noise(32, 32))])
-Tiler(translate, None, "exact").pictures([Picture(noise(32, 32))])
-picture = Picture(noise(512, 512))
-if sys.argv[2] != "0":
-    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[2]), -1))
-(made,) = Tiler(translate, None).pictures([picture])
-np.save(sys.argv[1], made.pixels)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limits of memory")
-def test_with_an_allocator_that_really_refuses(tmp_path):
-    made = {}
-    for room in (0, 60_000_000):
-        path = tmp_path / f"{room}.npy"
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(CHILD), str(path), str(room)],
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr
-        assert ("in pieces, exactly" in done.stderr) == (room > 0), done.stderr
-        made[room] = np.load(path)
-    off = np.abs(made[0].astype(int) - made[60_000_000])
-    assert off.max() <= 1
-    assert (off == 0).mean() > 0.99

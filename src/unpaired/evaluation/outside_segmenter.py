@@ -80,7 +80,9 @@ class HuggingFaceSegmenter:
         self.name = self.key = f"hf:{source}"
         self.device = choose_device(device)
         try:
-            network = AutoModelForSemanticSegmentation.from_pretrained(source)
+            network = AutoModelForSemanticSegmentation.from_pretrained(
+                source, trust_remote_code=False
+            )
         except (OSError, ValueError) as error:
             gist = " ".join(str(error).split())[:160]
             raise UserError(

@@ -30,10 +30,10 @@ class NetworkSettings:
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
 
     def __post_init__(self) -> None:
-        if self.filters < 1:
-            raise UserError(f"--filters is {self.filters}; give 1 or more")
-        if self.blocks is not None and self.blocks < 0:
-            raise UserError(f"--blocks is {self.blocks}; give 0 or more")
+        if not 1 <= self.filters <= 4096:
+            raise UserError(f"--filters is {self.filters}; give a number from 1 to 4096")
+        if self.blocks is not None and not 0 <= self.blocks <= 1000:
+            raise UserError(f"--blocks is {self.blocks}; give a number from 0 to 1000")
 
     def make_generator(self, channels_in: int, channels_out: int, size: int) -> nn.Module:
         """A generator for training crops of `size` pixels."""

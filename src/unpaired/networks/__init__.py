@@ -75,8 +75,10 @@ class DiscriminatorConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.layers <= 8:
             raise UserError(f"--discriminator.layers is {self.layers}; give a number from 1 to 8")
-        if self.filters < 1:
-            raise UserError(f"--discriminator.filters is {self.filters}; give 1 or more")
+        if not 1 <= self.filters <= 4096:
+            raise UserError(
+                f"--discriminator.filters is {self.filters}; give a number from 1 to 4096"
+            )
         if not 0 < self.init_gain < float("inf"):
             raise UserError(f"--discriminator.init-gain is {self.init_gain}; give a number above 0")
 

@@ -10,6 +10,7 @@ import yaml
 
 from unpaired.errors import UserError
 from unpaired.options import nearest
+from unpaired.plain_yaml import read_plain
 
 Order = Literal["sequence", "together"]
 Question = Literal["real", "fake", "better"]
@@ -145,8 +146,8 @@ def write_design(path: Path, design: Design) -> None:
 def read_design(path: Path) -> Design:
     """Raises: UserError in one line for what is missing, unknown or of a wrong type."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        tree = read_plain(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         gist = " ".join(str(error).split())[:120]
         raise UserError(f'"{path}" is no design that can be read ({gist})') from None
     return parse_design(tree, str(path))

@@ -222,7 +222,7 @@ class _Person:
 
     async def ask(self, method: str, path: str, **content: Any) -> httpx.Response:
         """Asks again while the server is away, as the page in a browser does."""
-        until, pause = time.monotonic() + PATIENCE, 0.05
+        until, pause, why = time.monotonic() + PATIENCE, 0.05, ""
         while True:
             began = time.monotonic()
             try:
@@ -232,10 +232,11 @@ class _Person:
                     return reply
                 if reply.status_code < 500:
                     raise _GaveUpError(f"{method} {path.split('/')[-1]}: {reply.status_code}")
-            except httpx.TransportError:
-                pass
+                why = str(reply.status_code)
+            except httpx.TransportError as error:
+                why = type(error).__name__
             if time.monotonic() > until:
-                raise _GaveUpError(f"{method} {path}: nobody answers")
+                raise _GaveUpError(f"{method} {path}: nobody answers ({why})")
             self.happened.retries += 1
             await asyncio.sleep(pause)
             pause = min(1.0, 1.5 * pause)

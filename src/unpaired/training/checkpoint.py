@@ -181,7 +181,12 @@ def load_method(checkpoint: Path, *, averaged: bool = True) -> tuple[Method, Car
 
 
 def restore_weights(method: Method, tensors: Mapping[str, Tensor], source: Path) -> None:
-    """Load weights that must fit exactly; UserError if they don't."""
+    """Load weights that must fit exactly, and be finite; UserError if they don't."""
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise UserError(
+                f'"{source}": the weights {name} are not finite numbers; give another --checkpoint'
+            )
     try:
         method.load_state_dict(dict(tensors), strict=True)
     except RuntimeError as error:

@@ -13,12 +13,21 @@ import yaml
 from unpaired.data.images import ImageConfig
 from unpaired.errors import UserError
 from unpaired.methods import METHODS
+from unpaired.plain_yaml import read_plain
 from unpaired.training.parsing import parse
 from unpaired.training.precision import Precision
 from unpaired.training.schedule import ScheduleConfig
 from unpaired.whole import write_whole
 
 S = TypeVar("S")
+MOST = {
+    "batch": 1 << 16,
+    "size": 1 << 16,
+    "workers": 1 << 10,
+    "channels_x": 1024,
+    "channels_y": 1024,
+}
+"""More than anyone has a use for; a file that asks for more is refused, not obeyed."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +137,9 @@ class TrainConfig(Generic[S]):
         for name in ("batch", "accumulate", "log_every", "keep", "patience"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{_flag(name)} is {getattr(self, name)}; give 1 or more")
+        for name, most in MOST.items():
+            if (getattr(self, name) or 0) > most:
+                raise UserError(f"--{_flag(name)} is {getattr(self, name)}; give {most} or less")
         for name in ("history", "workers", "evaluate_every", "stop_after", "clip", "seed"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{_flag(name)} is {getattr(self, name)}; give 0 or more")
@@ -241,11 +253,13 @@ def read_yaml(path: Path) -> TrainConfig[Any]:
     Raises: UserError if it is missing, not YAML, or has a key that is wrong.
     """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = read_plain(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f'no configuration at "{path}"; give the config.yaml of a run') from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise UserError(f'"{path}" is not YAML; give the config.yaml of a run') from None
+    except ValueError as error:
+        raise UserError(
+            f'"{path}" is not YAML of plain values ({error}); give the config.yaml of a run'
+        ) from None
     except OSError as error:
         raise UserError(f'cannot read "{path}": {error.strerror}; check the path') from None
     return from_dict(tree, source=f'"{path}"')

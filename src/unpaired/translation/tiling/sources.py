@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections import OrderedDict
 from pathlib import Path
@@ -122,10 +123,8 @@ def open_source(path: Path) -> Source:
     Raises: UnreadableImage.
     """
     if path.suffix.lower() in (".tif", ".tiff", ".svs", ".btf"):
-        try:
+        with contextlib.suppress(ValueError, tifffile.TiffFileError):  # no plain one
             return TiledTIFF(path)
-        except (ValueError, tifffile.TiffFileError):
-            pass
     return Held(_spilled(read_picture(path)))
 
 
