@@ -242,3 +242,10 @@ def test_translating_reports_each_bad_file_and_does_the_others(among_good, tmp_p
     said = {path.name: reason for path, reason in summary.failed}
     assert said == {"pipe.tif": "not a regular file", "zz cut.png": "cut short"}
     assert summary.translated == 40
+
+
+def test_a_tiff_with_a_layout_that_there_isn_t_is_refused():
+    """Found by fuzzing: its rows came out as its channels."""
+    content = saved(Image.fromarray(base()), "TIFF")
+    with pytest.raises(UnreadableImage):
+        read_picture(Member("a.tif", tiff_with(content, 284, 258)))

@@ -49,9 +49,7 @@ def run(arguments: list[str]) -> int:
     options = parse(CheckOptions, rest, "unpaired data check")
     from unpaired.data.check import check_dataset
 
-    report = check_dataset(
-        options.data, Path(options.x) if options.x else None, Path(options.y) if options.y else None
-    )
+    report = check_dataset(options.data, options.x, options.y)
     print(report.text())
     if options.json:
         Path(options.json).write_text(json.dumps(report.as_dict(), indent=1), encoding="utf-8")

@@ -69,7 +69,9 @@ class DataReport:
         return "\n".join(lines)
 
 
-def check_dataset(data: str | None, x: Path | None = None, y: Path | None = None) -> DataReport:
+def check_dataset(
+    data: str | None, x: Path | str | None = None, y: Path | str | None = None
+) -> DataReport:
     """Decode every picture once and report.
 
     Raises: UserError as `open_dataset` does.
@@ -108,7 +110,7 @@ def check_dataset(data: str | None, x: Path | None = None, y: Path | None = None
     )
 
 
-def _train_pairs(data: str | None, x: Path | None, y: Path | None) -> int:
+def _train_pairs(data: str | None, x: Path | str | None, y: Path | str | None) -> int:
     try:
         return len(open_dataset(data, x, y, paired=True).train_x)
     except UserError:

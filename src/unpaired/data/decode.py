@@ -42,7 +42,8 @@ assert TiffImagePlugin, WebPImagePlugin  # loaded here, not by several threads a
 # of oddities in files that can be read; once for all, as changing filters while others decode or
 # train in their threads would leave everybody's filters mixed
 warnings.filterwarnings("ignore", module=r"PIL\.")
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+for library in ("tifffile", "PIL"):
+    logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
 def read_picture(file: Encoded, at_least: int | None = None) -> Picture:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,21 +9,20 @@ from pathlib import Path
 from typing import Protocol
 
 from unpaired.data.catalog import NAMED_SETS, Pictures
+from unpaired.data.checked import PROBED, Checked, agree, converted
 from unpaired.data.decode import (
     Pixels,
     UnreadableImage,
     measure,
     probe,
     read_picture,
-    with_channels,
-    with_dtype,
 )
 from unpaired.data.halves import Half, half_of, need_two_halves
 from unpaired.data.layouts import Files, Layout, one_folder, two_folders
+from unpaired.data.order import Arrival
+from unpaired.data.shards import is_shards
 from unpaired.errors import UserError
 
-UNREADABLE_SHARE = 0.05  # above it something is wrong with the folder, not with a file
-PROBED = 2000  # headers read before a start; a larger domain is sampled evenly
 SWAPPED = ", swapped"  # ends the name of a data set whose X and Y were exchanged
 
 Skipped = tuple[tuple[str, str], ...]
@@ -46,6 +44,8 @@ class Domain:
         channels: of every picture that `read` gives.
         dtype: "uint8" or "uint16", of every picture that `read` gives.
         files: where each picture lies; None: they are not files.
+        state: another one as soon as any picture changes; None: nobody knows.
+        arrival: in which order they have to be read; None: in any.
     """
 
     names: tuple[str, ...]
@@ -53,6 +53,8 @@ class Domain:
     channels: int
     dtype: str
     files: tuple[Path, ...] | None = None
+    state: str | None = None
+    arrival: Arrival | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -62,7 +64,9 @@ class Domain:
         kept = tuple(int(i) for i in indices)
         names = tuple(self.names[i] for i in kept)
         files = None if self.files is None else tuple(self.files[i] for i in kept)
-        return Domain(names, _ReadSome(self.read, kept), self.channels, self.dtype, files)
+        arrival = None if self.arrival is None else self.arrival.subset(kept)
+        read = _ReadSome(self.read, kept)
+        return Domain(names, read, self.channels, self.dtype, files, self.state, arrival)
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,8 @@ class DataSet:
 
 def open_dataset(
     data: str | None = None,
-    x: Path | None = None,
-    y: Path | None = None,
+    x: Path | str | None = None,
+    y: Path | str | None = None,
     *,
     channels_x: int | None = None,
     channels_y: int | None = None,
@@ -95,7 +99,7 @@ def open_dataset(
     swap: bool = False,
 ) -> DataSet:
     """Open a named set (`worldtiles:map-aerial`), a folder with trainA/trainB or with pictures
-    side by side in train, or two folders.
+    side by side in train, or two folders; or shards and tables instead of folders (docs/data.md).
 
     Two arbitrary folders are split by `held_out`. Channels, unless given, are what most files have.
 
@@ -118,10 +122,15 @@ def open_dataset(
         if (x is None) != (y is None):
             missing = "--y FOLDER" if y is None else "--x FOLDER"
         raise UserError(f"no pictures to learn from; give {missing}")
+    if any(is_packed(str(spec)) for spec in (data, x, y) if spec is not None):
+        from unpaired.data.packed import open_packed
+
+        one, two = (None if spec is None else str(spec) for spec in (x, y))
+        return open_packed(data, one, two, channels_x, channels_y, paired)
     if data is None:
         assert x is not None
         assert y is not None
-        return _assemble(two_folders(x, y, paired), channels_x, channels_y)
+        return _assemble(two_folders(Path(x), Path(y), paired), channels_x, channels_y)
     name, _, rest = data.partition(":")
     if name in NAMED_SETS and not Path(data).exists():
         found = _named(data, name, rest, paired)
@@ -139,6 +148,13 @@ def open_dataset(
         known = "worldtiles:map-aerial (`unpaired data list` has all)"
         raise UserError(f'no folder "{data}"; check the path, or give a named set such as {known}')
     return _assemble(one_folder(root, paired), channels_x, channels_y)
+
+
+def is_packed(spec: str) -> bool:
+    """Whether `spec` names shards or a table, or a folder that holds shards."""
+    if spec.startswith("hf://") or is_shards(spec) or "://" in spec:
+        return True
+    return any(Path(spec).glob("trainA*.tar")) if Path(spec).is_dir() else False
 
 
 def _swapped(dataset: DataSet) -> DataSet:
@@ -179,10 +195,7 @@ class _ReadFiles:
         pixels = read_picture(path, None if self.half else at_least).on_white()
         if self.half:
             pixels = half_of(path, pixels, self.half)
-        try:
-            return with_dtype(with_channels(pixels, self.channels), self.dtype)
-        except UserError as error:
-            raise UnreadableImage(path, str(error).split(";")[0]) from None
+        return converted(path, pixels, self.channels, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -223,48 +236,13 @@ def _assemble(layout: Layout, channels_x: int | None, channels_y: int | None) ->
     return DataSet(layout.name, train_x, train_y, test_x, test_y, layout.paired_test, skipped)
 
 
-@dataclass(frozen=True)
-class _Checked:
-    """What the headers of training files say: `bad` files and why, and what to read all as."""
-
-    bad: dict[Path, str]
-    channels: int
-    dtype: str
-
-
-def _check(files: Files, channels: int | None) -> _Checked:
-    """Read the headers of up to `PROBED` training files.
-
-    Unless `channels` are asked for, they are what most files have.
-    """
-    root, stride = files.train_root, max(1, len(files.train) // PROBED)
+def _check(files: Files, channels: int | None) -> Checked:
+    """Read the headers of up to `PROBED` training files."""
+    stride = max(1, len(files.train) // PROBED)
     sample = files.train[::stride]
     with ThreadPoolExecutor(8) as pool:
         results = dict(zip(sample, pool.map(lambda path: _probe(path, files.half), sample)))
-    bad = {file: result for file, result in results.items() if isinstance(result, str)}
-    kinds = {file: result for file, result in results.items() if not isinstance(result, str)}
-    have = Counter(number for number, _ in kinds.values())
-    if not channels and have:
-        # grey fits in colour, not the other way round
-        channels = 3 if set(have) == {1, 3} else have.most_common(1)[0][0]
-    for file, (number, _) in kinds.items():
-        if number != channels and {number, channels} != {1, 3}:
-            bad[file] = f"it has {number} channels, not {channels}"
-    if len(bad) == len(sample):
-        first = next(iter(bad))
-        raise UserError(
-            f'none of the {len(sample)} files in "{root}" can be read ({first.name}: {bad[first]});'
-            " check that they are pictures"
-        )
-    if len(bad) > UNREADABLE_SHARE * len(sample):
-        first = next(iter(bad))
-        raise UserError(
-            f'{len(bad)} of {len(sample)} files in "{root}" can\'t be read ({first.name}: '
-            f"{bad[first]}), over {UNREADABLE_SHARE:.0%}; mend or remove them"
-        )
-    assert channels
-    good = [dtype for file, (_, dtype) in kinds.items() if file not in bad]
-    return _Checked(bad, channels, "uint16" if "uint16" in good else "uint8")
+    return agree(str(files.train_root), results, channels, lambda path: path.name)
 
 
 def printable(name: str) -> str:

@@ -14,8 +14,8 @@ from unpaired.data.domains import DataSet, Domain
 def fingerprint(dataset: DataSet) -> str:
     """Another one, as soon as a picture of any split is added, removed, renamed or changed.
 
-    Of a file its size and the time of its last change are looked at; of pictures in memory, every
-    pixel.
+    Of a file its size and the time of its last change are looked at; of shards and tables what
+    their `state` tells; of pictures in memory, every pixel.
     """
     splits = (dataset.train_x, dataset.train_y, dataset.test_x, dataset.test_y)
     told = [dataset.paired_test, *(_told(domain) for domain in splits)]
@@ -23,6 +23,8 @@ def fingerprint(dataset: DataSet) -> str:
 
 
 def _told(domain: Domain) -> list[Any]:
+    if domain.state is not None:
+        return [domain.channels, domain.dtype, domain.names, domain.state]
     states = (
         [_pixels(domain.read(i)) for i in range(len(domain))]
         if domain.files is None

@@ -131,10 +131,14 @@ def held_out(file: Path, root: Path, count: int) -> bool:
     The rule: a tenth (a twentieth from 2,000 files on), by a hash of the relative name, so that the
     same file is always on the same side; nothing is held out of fewer than 20.
     """
+    return held_out_name(file.relative_to(root).as_posix(), count)
+
+
+def held_out_name(name: str, count: int) -> bool:
+    """`held_out` by the relative name alone."""
     if count < 20:
         return False
-    name = os.fsencode(file.relative_to(root).as_posix())  # names need not be UTF-8
-    digest = hashlib.sha256(name).digest()
+    digest = hashlib.sha256(os.fsencode(name)).digest()  # names need not be UTF-8
     return int.from_bytes(digest[:8], "big") % (10 if count < 2000 else 20) == 0
 
 

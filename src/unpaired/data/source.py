@@ -38,8 +38,9 @@ class Source:
         self.domains, self.size, self.budget = domains, size, budget
         self.configs = {name: images.of(name) for name in domains}
         self.name, domain = next(iter(domains.items()))  # whose order and chance all follow
-        self.count = len(domain)
+        self.count, self.arrival = len(domain), domain.arrival
         self.cache: dict[int, Pictures] = {}
+        self.middles: dict[int, Pictures] = {}
         self.unreadable: dict[int, str] = {}  # name and why
         self.skipped: list[Skipped] = []  # not yet reported
 
@@ -50,7 +51,8 @@ class Source:
 
     def crops(self, seed: int, epoch: int, index: int) -> Pictures:
         """(size, size, C): the pictures at this place of the epoch, cropped by chance."""
-        pictures = self._resized(picture_at(seed, self.name, epoch, index, self.count))
+        at = picture_at(seed, self.name, epoch, index, self.count, self.arrival)
+        pictures = self._resized(at)
         made: Pictures = {}
         for name, picture in pictures.items():
             rng = chance(seed, self.name, epoch, index)  # the same draws for each
@@ -59,8 +61,14 @@ class Source:
 
     def fixed(self, index: int) -> Pictures:
         """(size, size, C): the middle of the pictures at `index`."""
+        if index in self.middles:
+            return self.middles[index]
         pictures = self._first_readable(index, jitter=False)
-        return {name: middle(picture, self.size) for name, picture in pictures.items()}
+        made = {name: middle(picture, self.size) for name, picture in pictures.items()}
+        if self.arrival and self.budget.take(sum(picture.nbytes for picture in made.values())):
+            # a stream would have to be read again from its beginning
+            self.middles[index] = {name: picture.copy() for name, picture in made.items()}
+        return made
 
     def _resized(self, index: int) -> Pictures:
         if index in self.cache:

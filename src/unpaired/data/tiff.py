@@ -76,11 +76,10 @@ def read_page(path: Path, page: tifffile.TiffPage, file: BinaryIO) -> Picture:
         packing = getattr(page.compression, "name", page.compression)
         reason = f"its compression, {packing}, needs `pip install imagecodecs`"
         raise UnreadableImage(path, reason) from None
-    planar = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and values.ndim == 3
-    values = values.transpose(1, 2, 0) if planar else values
-    values = values[:, :, None] if values.ndim == 2 else values
-    if values.ndim != 3:
-        raise UnreadableImage(path, f"{values.ndim} dimensions; expected 2 or 3")
+    values = values.transpose(1, 2, 0) if page.axes == "SYX" else values
+    values = values[:, :, None] if page.axes == "YX" else values
+    if values.shape != (page.imagelength, page.imagewidth, page.samplesperpixel):
+        raise UnreadableImage(path, f"dimensions {page.axes}; expected rows, columns, channels")
     tag = page.tags.get("Orientation")
     values = np.ascontiguousarray(oriented(values, int(tag.value) if tag else 1))
     alpha = values[:, :, -1].copy() if has_alpha(page) else None
@@ -103,7 +102,7 @@ def check_segments(path: Path, page: tifffile.TiffPage, file: BinaryIO | None) -
     Raises: UnreadableImage.
     """
     across, down, size = _segments(page)
-    planes = page.samplesperpixel if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE else 1
+    planes = 1 if page.planarconfig == tifffile.PLANARCONFIG.CONTIG else page.samplesperpixel
     wanted = across * down * planes
     whole = page.imagewidth * page.imagelength * page.samplesperpixel * page.bitspersample // 8
     if size > MAX_BYTES or (file and whole > MAX_BYTES):

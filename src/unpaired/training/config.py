@@ -66,9 +66,9 @@ class TrainConfig(Generic[S]):
     """A named set (worldtiles:map-aerial), or a folder with trainA, trainB[, testA, testB], or with
     pictures side by side in train[, test]."""
     x: str | None = None
-    """Folder of domain X (with --y, instead of --data)."""
+    """Folder of domain X (with --y, instead of --data); or shards (.tar), or hf://NAME."""
     y: str | None = None
-    """Folder of domain Y."""
+    """Folder, shards or table of domain Y."""
     swap: bool = False
     """Exchange X and Y, so that a method that goes one way goes the other."""
     steps: int | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
@@ -31,8 +30,8 @@ def data_of(
     """
     return open_dataset(
         config.data,
-        Path(config.x) if config.x else None,
-        Path(config.y) if config.y else None,
+        config.x,
+        config.y,
         channels_x=channels_x,
         channels_y=channels_y,
         paired=METHODS[config.method].paired if paired is None else paired,

@@ -1,0 +1,103 @@
+"""Files by URL, through fsspec: local paths, http(s), object stores, and what else it knows."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import logging
+import re
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from unpaired.errors import UserError
+
+T = TypeVar("T")
+
+TRIES = 4  # to read from a network; between them 1, 2 and 4 seconds
+EXTRAS = {
+    "http": "'unpaired[shards]'",
+    "https": "'unpaired[shards]'",
+    "s3": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+}
+"""What fsspec needs for a protocol, beside itself."""
+NO_USE = (UserError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+BRACES = re.compile(r"\{([^{}]*)\}")
+RANGE = re.compile(r"(\d+)\.\.(\d+)")
+
+log = logging.getLogger("unpaired")
+
+
+def expand(pattern: str) -> list[str]:
+    """`shard-{000..123}.tar` and `{a,b}.tar` spelt out, in their order.
+
+    Raises: UserError for braces that are neither.
+    """
+    parts, at = [], 0
+    for braces in BRACES.finditer(pattern):
+        parts += [[pattern[at : braces.start()]], _choices(braces[1], pattern)]
+        at = braces.end()
+    return ["".join(choice) for choice in itertools.product(*parts, [pattern[at:]])]
+
+
+def _choices(inside: str, pattern: str) -> list[str]:
+    if found := RANGE.fullmatch(inside):
+        first, last = int(found[1]), int(found[2])
+        if first <= last < first + 10**6:
+            width = len(found[1]) if found[1].startswith("0") else 0
+            return [str(number).zfill(width) for number in range(first, last + 1)]
+    elif "," in inside:
+        return inside.split(",")
+    raise UserError(f'"{{{inside}}}" in "{pattern}" is no range; write {{000..123}} or {{a,b}}')
+
+
+def filesystem(url: str) -> tuple[Any, str]:
+    """fsspec's file system of a URL, and its path there.
+
+    Raises: UserError if the protocol is unknown or needs a package that is missing.
+    """
+    from fsspec.core import url_to_fs
+
+    protocol = url.partition("://")[0]
+    try:
+        return url_to_fs(url)
+    except ImportError:
+        package = EXTRAS.get(protocol, f"fsspec's package for {protocol}")
+        raise UserError(f'"{url}" needs {package}; run: pip install {package}') from None
+    except ValueError as error:
+        raise UserError(f'"{url}": {error}; check the protocol before ://') from None
+
+
+def protocols_of(files: Any) -> tuple[str, ...]:
+    """The names of a file system's protocol."""
+    return (files.protocol,) if isinstance(files.protocol, str) else tuple(files.protocol)
+
+
+def glob(pattern: str) -> list[str]:
+    """The URLs that match, sorted; the pattern itself if it has no * or ?."""
+    if not set("*?") & set(pattern.partition("://")[2] or pattern):
+        return [pattern]
+    files, path = filesystem(pattern)
+    found = patiently(files.glob, path)
+    return sorted(map(files.unstrip_protocol, found) if "://" in pattern else found)
+
+
+def patiently(work: Callable[..., T], *arguments: Any, **options: Any) -> T:
+    """Do what may fail for a moment on a network, up to `TRIES` times, each told in the log.
+
+    Raises: OSError in the end, with the last reason; at once if trying again is of no use.
+    """
+    for attempt in itertools.count(1):
+        try:
+            return work(*arguments, **options)
+        except NO_USE:
+            raise
+        except Exception as error:  # clients of object stores have exceptions of their own
+            reason = f"{type(error).__name__}: {error}".rstrip(": ")
+            if attempt == TRIES:
+                raise OSError(errno.EIO, reason) from error
+            log.warning("try %d of %d: %s", attempt, TRIES, reason)
+            time.sleep(2 ** (attempt - 1))
+    raise AssertionError
