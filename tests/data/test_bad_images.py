@@ -228,12 +228,14 @@ def test_data_check_names_bad_files_among_good_ones(among_good):
 
 def test_a_run_skips_bad_files_with_a_line_each_and_goes_on(among_good, tmp_path):
     x, y = among_good
-    config = replace(tiny_config(x), data=None, x=str(x), y=str(y), steps=45, checkpoint_every=50)
+    config = replace(
+        tiny_config(x), data=None, x=str(x), y=str(y), steps=12, batch=4, checkpoint_every=50
+    )
     run = train(config, tmp_path / "run")
     skipped = (run / "skipped.txt").read_text()
     assert skipped.count("pipe.tif") == 1
     assert skipped.count("zz cut.png") == 1
-    assert read_metrics(run)[-1]["step"] == 45
+    assert read_metrics(run)[-1]["step"] == 12
 
 
 def test_translating_reports_each_bad_file_and_does_the_others(among_good, tmp_path):
