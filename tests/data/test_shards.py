@@ -24,7 +24,7 @@ from unpaired.data.fingerprint import fingerprint
 from unpaired.data.images import ImageConfig
 from unpaired.data.order import picture_at
 from unpaired.data.remote import expand
-from unpaired.data.shards import DamagedShard, index, read
+from unpaired.data.shards import DamagedShard, index, open_shard, read
 from unpaired.errors import UserError
 from unpaired.training.run import train
 from unpaired.training.schedule import ScheduleConfig
@@ -396,3 +396,13 @@ def test_a_row_that_is_no_picture_is_skipped_and_a_missing_table_is_said(tmp_pat
     )
     with pytest.raises(UserError, match="cannot open"):
         open_dataset(x=f"hf://{tmp_path}/nowhere.parquet", y=y)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_shard_that_ends_without_its_end_mark_may_lack_more_and_is_damaged(stream, tmp_path):
+    write_shards(tmp_path / "x")
+    shard = tmp_path / "x" / "s-0.tar"
+    content = shard.read_bytes()
+    shard.write_bytes(content[: -(-len(content.rstrip(b"\0")) // 512) * 512])
+    with pytest.raises(DamagedShard, match="cut short"):
+        open_shard(str(shard), stream)
