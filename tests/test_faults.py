@@ -24,7 +24,7 @@ def test_what_is_promised_for_every_fault_holds(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     faults = json.loads(results.read_text())["faults"]
-    assert len(faults) == 11
+    assert len(faults) == 12
     left_out = {name: told["not here"] for name, told in faults.items() if "not here" in told}
     assert all(told["trials"] for name, told in faults.items() if name not in left_out)
     for name, why in left_out.items():

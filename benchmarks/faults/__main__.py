@@ -27,7 +27,7 @@ from benchmarks.faults.disks import (
     disk_full_while_translating,
     disk_that_is_read_only,
 )
-from benchmarks.faults.kills import sigkill, sigterm
+from benchmarks.faults.kills import sigkill, sigkill_while_stepping, sigterm
 from benchmarks.faults.memory import little_memory_to_translate
 from benchmarks.faults.numbers import clock_set_back, nan
 from benchmarks.faults.runs import Bench
@@ -36,6 +36,7 @@ from unpaired.whole import write_whole
 
 FAULTS: dict[str, tuple[Callable[..., str], int, int]] = {
     "sigkill": (sigkill, 100, 1),
+    "sigkill-while-stepping": (sigkill_while_stepping, 100, 1),
     "sigterm": (sigterm, 30, 1),
     "sigkill-after-each-write": (sigkill_after_each_write, 0, 12),
     "power-cut-after-each-write": (power_cut_after_each_write, 0, 12),

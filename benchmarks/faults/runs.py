@@ -6,6 +6,7 @@ trial takes as long as its run and not as long as importing torch.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
@@ -77,15 +78,17 @@ class Child:
         said = self.log.read_text(errors="replace")
         return Ended(code, said, time.monotonic() - self.began)
 
-    def kill(self, number: int, after: float) -> Ended:
-        """Send a signal after so many seconds, unless it has ended by itself."""
-        until = time.monotonic() + after
-        while (left := until - time.monotonic()) > 0:
+    def kill(self, number: int, after: float, once: Callable[[], bool] = lambda: True) -> Ended:
+        """Send a signal so many seconds after `once` became true, unless it has ended by itself."""
+        until = math.inf
+        while (now := time.monotonic()) < until:
+            if until == math.inf and once():
+                until = now + after
             ended, status = os.waitpid(self.pid, os.WNOHANG)
             if ended:
                 code = os.waitstatus_to_exitcode(status)
                 return Ended(code, self.log.read_text(errors="replace"), 0.0)
-            time.sleep(min(left, 0.002))
+            time.sleep(0.001)
         os.kill(self.pid, number)
         return self.wait()
 
@@ -206,6 +209,12 @@ class Bench:
         shutil.rmtree(run, ignore_errors=True)
         yield run
         shutil.rmtree(run, ignore_errors=True)
+
+
+def has_stepped(run: Path, step: int) -> bool:
+    """Whether metrics.jsonl has the line of a step."""
+    path = run / "metrics.jsonl"
+    return path.exists() and path.read_bytes().count(b"\n") >= step
 
 
 def same_state(a: Path, b: Path) -> None:

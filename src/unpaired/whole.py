@@ -47,6 +47,11 @@ def passing_name(path: Path) -> Iterator[Path]:
         raise
 
 
+def is_passing(path: Path) -> bool:
+    """Whether it is what a killed write leaves behind."""
+    return path.name.startswith(".unpaired-") and path.suffix == ".part"
+
+
 def sync(path: Path) -> None:
     """Flush a file or folder to disk; folders can't be opened on some systems (Windows)."""
     with contextlib.suppress(PermissionError):

@@ -14,7 +14,7 @@ from tests.training.runs import resealed, tiny_config, write_dataset
 from unpaired import whole
 from unpaired.data.batches import AHEAD
 from unpaired.errors import UserError
-from unpaired.training.card import card_text, read_card, read_files
+from unpaired.training.card import DamagedError, card_text, read_card, read_files
 from unpaired.training.checkpoint import load_method, prune, read_state, save_checkpoint
 from unpaired.training.finding import find_checkpoint
 from unpaired.training.run import train
@@ -148,6 +148,17 @@ def test_a_card_with_a_value_that_none_has_is_refused(change, run, tmp_path):
     path.write_text(resealed({**json.loads(path.read_text()), **change}))
     with pytest.raises(UserError):
         load_method(path.parent)
+
+
+def test_a_card_that_was_changed_by_one_digit_is_damaged(run, tmp_path):
+    copy = copy_of(run, tmp_path)
+    path = find_checkpoint(copy) / "checkpoint.json"
+    path.write_text(path.read_text().replace('"multiple": 4', '"multiple": 8'))
+    with pytest.raises(DamagedError, match="not what was written"):
+        load_method(path.parent)
+    tree = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in tree.items() if k != "sha256"}))
+    assert read_card(path.parent).multiple == 8  # the first cards had no seal
 
 
 def test_best_is_the_lowest_score_and_last_stays_beside_it(tmp_path):

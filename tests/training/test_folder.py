@@ -5,8 +5,9 @@ import pytest
 from tests.training.runs import tiny_config, write_dataset
 from unpaired.errors import UserError
 from unpaired.training.checkpoint import prune
-from unpaired.training.folder import refuse_links
+from unpaired.training.folder import may_continue, refuse_links
 from unpaired.training.run import train
+from unpaired.whole import passing_name
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "checkpoints", "samples/deep", "latest"])
@@ -26,6 +27,15 @@ def test_a_run_with_a_link_out_of_it_is_not_continued(name, tmp_path):
     prune(run, keep=1)
     assert sorted(p.name for p in outside.iterdir()) == [".canary", "canary"]
     assert (outside / "canary").read_text() == "alive\n"
+
+
+def test_what_a_kill_before_the_first_file_leaves_takes_no_folder(tmp_path):
+    with passing_name(tmp_path / "config.yaml") as left:
+        left.write_text("half")
+    assert not may_continue(tmp_path, resume=True)
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(UserError, match="is not empty"):
+        may_continue(tmp_path, resume=True)
 
 
 def test_links_within_the_run_and_to_it_are_fine(tmp_path):

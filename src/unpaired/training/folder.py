@@ -9,6 +9,7 @@ from pathlib import Path
 from shlex import quote
 
 from unpaired.errors import UserError
+from unpaired.whole import is_passing
 
 
 def may_continue(out: Path, resume: bool) -> bool:
@@ -20,7 +21,7 @@ def may_continue(out: Path, resume: bool) -> bool:
     """
     if resume and (out / "checkpoints").is_dir() and any((out / "checkpoints").glob("step_*")):
         return True
-    taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    taken = out.exists() and (not out.is_dir() or any(not is_passing(p) for p in out.iterdir()))
     if taken and not (resume and (out / "config.yaml").is_file()):
         raise UserError(f'"{out}" is not empty; choose another --out, or continue it with --resume')
     return False
