@@ -32,6 +32,7 @@ from benchmarks.faults.memory import little_memory_to_translate
 from benchmarks.faults.numbers import clock_set_back, nan
 from benchmarks.faults.runs import Bench
 from benchmarks.faults.writes import power_cut_after_each_write, sigkill_after_each_write
+from unpaired.errors import UserError
 from unpaired.whole import write_whole
 
 FAULTS: dict[str, tuple[Callable[..., str], int, int]] = {
@@ -101,7 +102,7 @@ def campaign(
         except NotHereError as error:
             done["not here"] = str(error)
             return
-        except AssertionError as error:
+        except (AssertionError, UserError) as error:
             seen["FAILED"] += 1
             done["failures"].append(f"trial {trial}: {str(error)[:1000]}")
         done["trials"], done["results"] = trial + 1, dict(seen)

@@ -17,6 +17,7 @@ damaged later is refused by the name of its file, and a run goes on from the one
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -97,8 +98,9 @@ def prune(run: Path, keep: int) -> None:
     folders = checkpoints_of(run)
     kept = {f.name for f in folders[-keep:]} | {pointed_at(run, "latest"), pointed_at(run, "best")}
     for folder in folders:
-        if folder.name not in kept:
-            shutil.rmtree(folder, ignore_errors=True)
+        if folder.name not in kept:  # by another name first, or a kill would leave half of it
+            with contextlib.suppress(OSError):  # what can't be deleted stays
+                folder.rename(folder.with_name(f".old.{folder.name}.{os.getpid()}"))
     for leftover in (run / "checkpoints").glob(".*step_*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
