@@ -26,6 +26,7 @@ OPTIONAL = {  # module -> (what it is for, how to get it)
     "openvino": ("translating on a CPU, export", "pip install 'unpaired[export]'"),
     "onnxruntime": ("ONNX files", "pip install 'unpaired[export]'"),
     "onnxscript": ("unpaired export", "pip install 'unpaired[export]'"),
+    "ray": ("translate --ray", "pip install 'unpaired[ray]'"),
     "fastapi": ("unpaired study serve", "pip install 'unpaired[study]'"),
     "imagecodecs": ("compressed TIFF (LZW, JPEG, ...)", "pip install imagecodecs"),
 }

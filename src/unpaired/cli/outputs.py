@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from unpaired.errors import UserError
 
 if TYPE_CHECKING:  # it brings torch
-    from unpaired.translation.conveyor import Summary
+    from unpaired.translation.folder import Summary
 
 
 def free_folder(parent: Path, name: str, bare: bool = False) -> Path:

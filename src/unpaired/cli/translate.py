@@ -29,9 +29,10 @@ class TranslateOptions:
     run: Annotated[Positional[str], tyro.conf.arg(metavar="RUN")]
     """Run folder, checkpoint folder, or a file from `unpaired export`."""
     inputs: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="PICTURES...")]
-    """Pictures and folders; sub-folders are kept. Or one film."""
+    """Pictures and folders; sub-folders are kept. Or one film. Or URLs (s3://, gs://, ...), or tar
+    shards: data-{000..123}.tar."""
     out: Annotated[str, tyro.conf.arg(metavar="DIR")]
-    """Folder for the results; of a film, a file: .mp4, .mov, .mkv or .webm."""
+    """Folder or URL for the results; of a film, a file: .mp4, .mov, .mkv or .webm."""
     direction: Literal["x2y", "y2x"] | None = None
     """Default: the run's first."""
     batch: int = 1
@@ -51,6 +52,8 @@ class TranslateOptions:
     """What computes; auto: OpenVINO where it is installed and no GPU is there, else torch."""
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    ray: int | None = None
+    """Through Ray, with so many actors; RAY_ADDRESS names the cluster."""
     json: str | None = None
     """Write the summary to this file."""
 
@@ -59,6 +62,8 @@ class TranslateOptions:
             raise UserError("no pictures to translate; name files or folders after the run")
         if self.batch < 1:
             raise UserError(f"--batch is {self.batch}; give 1 or more")
+        if self.ray is not None and self.ray < 1:
+            raise UserError(f"--ray is {self.ray}; give the number of actors, 1 or more")
         check_writable(self.json)
 
 
@@ -70,6 +75,12 @@ def run(arguments: list[str]) -> int:
     options = parse(TranslateOptions, arguments, "unpaired translate")
     # large memory pages for torch's tensors, where the system allows them; read at its import
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    from unpaired.translation.many.sources import is_many
+
+    if options.ray is not None or is_many(options.inputs, options.out, os.environ):
+        from unpaired.cli.many import translate_share
+
+        return translate_share(options)
     from unpaired.translation.folder import translate_files
     from unpaired.translation.translator import Translator
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unpaired.data.decode import Picture, UnreadableImage
+from unpaired.data.opening import Encoded, Member
 from unpaired.data.shortage import is_shortage
 from unpaired.errors import UserError
 from unpaired.translation.output import Format, Unwritable, choose_format, encode
@@ -20,24 +21,31 @@ HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no other image would far
 
 
 @dataclass
-class Summary:
-    """What became of the inputs."""
+class Outcome:
+    """What became of the inputs; all of them added up are the inputs."""
 
     translated: int = 0
     skipped: int = 0
-    """Already there, and `overwrite` not given."""
-    failed: list[tuple[Path, str]] = field(default_factory=list)
-    """(input, why)."""
+    """Done before."""
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    """(path or address, why)."""
 
-    def __str__(self) -> str:
-        return f"{self.translated} translated, {self.skipped} skipped, {len(self.failed)} failed"
+    @property
+    def total(self) -> int:
+        return self.translated + self.skipped + len(self.failed)
+
+    def add(self, other: Outcome) -> None:
+        """Count what became of others, too."""
+        self.translated += other.translated
+        self.skipped += other.skipped
+        self.failed += other.failed
 
 
 @dataclass(frozen=True)
 class Job:
     """One input, and its place in the output folder without the suffix of a format."""
 
-    source: Path
+    source: Encoded
     target: Path
 
     def output(self, format: str) -> Path:
@@ -45,16 +53,18 @@ class Job:
 
 
 class Conveyor(ABC):
-    """One call of translating many: what does not change from picture to picture, and the summary.
+    """Takes pictures from wherever they lie through a network to wherever they belong.
 
     Threads read the next pictures and write the last ones while the network is at work, a bounded
     number of pixels at once.
+
+    Attributes: outcome: of the pictures that are through.
     """
 
     def __init__(self, convert: Convert, format: Format | None, threads: int | None = None) -> None:
         """Args: threads: as for `Overlap`."""
         self.convert, self.format = convert, format
-        self.summary = Summary()
+        self.outcome = Outcome()
         self.reading = Overlap[Job](threads)
         self.writing = Overlap[tuple[Job, Path]](threads)
 
@@ -74,16 +84,20 @@ class Conveyor(ABC):
         raise NotImplementedError(what)
 
     @abstractmethod
-    def write(self, place: Path, content: bytes) -> None:
-        """In a thread: have it whole at its place. Raises: Unwritable, OSError."""
+    def write(self, place: Path, content: bytes) -> object:
+        """In a thread: have it whole at its place; returns what `written` is to know.
 
-    def written(self, job: Job) -> None:  # noqa: ARG002 - whoever orders the results asks for it
+        Raises: Unwritable, OSError.
+        """
+
+    def written(self, job: Job, made: object = None) -> None:  # noqa: ARG002 - for subclasses
         """It is at its place."""
-        self.summary.translated += 1
+        self.outcome.translated += 1
 
     def fail(self, job: Job, reason: str) -> None:
         """Nothing will come of it."""
-        self.summary.failed.append((job.source, reason))
+        name = job.source.name if isinstance(job.source, Member) else str(job.source)
+        self.outcome.failed.append((name, reason))
 
     def work(self, jobs: Iterable[Job], batch: int) -> Iterator[int]:
         """Do all of them; gives how many were read so far, after each.
@@ -157,31 +171,31 @@ class Conveyor(ABC):
             self._settle(tasks.popleft())
         self.writing.submit((job, place), pixels, self._encode_and_write, place, picture, format)
 
-    def _encode_and_write(self, place: Path, picture: Picture, format: Format) -> None:
+    def _encode_and_write(self, place: Path, picture: Picture, format: Format) -> object:
         """In a thread. Raises: Unwritable, OSError."""
-        self.write(place, encode(picture, format))
+        return self.write(place, encode(picture, format))
 
     def _settle(self, task: Task[tuple[Job, Path]]) -> None:
         """Count what was written. Raises: UserError if no other image would fare better."""
         job, place = task.key
         try:
-            task.future.result()
+            made = task.future.result()
         except Unwritable as error:
             self.fail(job, str(error))
         except OSError as error:
             self.not_written(job, place, error)
         else:
-            self.written(job)
+            self.written(job, made)
 
     def not_written(self, job: Job, place: Path, error: OSError) -> None:
         """Go on with the next input, if it may fare better. Raises: UserError."""
         if error.errno in HOPELESS:
             self.writing.stop()
             ended = [t.future for t in self.writing.tasks if not t.future.cancelled()]
-            self.summary.translated += sum(future.exception() is None for future in ended)
+            self.outcome.translated += sum(future.exception() is None for future in ended)
             raise UserError(
                 f'cannot write "{place}": {reason_of(error)}; make room or mend the folder and '
-                f"run it again: the {self.summary.translated} images written so far are whole"
+                f"run it again: the {self.outcome.translated} images written so far are whole"
             ) from None
         self.fail(job, f'cannot write "{place}": {reason_of(error)}')
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import math
 import os
-from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from unpaired.data.decode import Picture, UnreadableImage, measure, read_picture
 from unpaired.data.layouts import list_images
+from unpaired.data.opening import path_of
 from unpaired.errors import UserError
-from unpaired.translation.conveyor import Convert, Conveyor, Job, Summary, reason_of
+from unpaired.translation.conveyor import Convert, Conveyor, Job, reason_of
+from unpaired.translation.naming import targets
 from unpaired.translation.output import (
     FORMATS,
     Format,
@@ -22,6 +24,20 @@ from unpaired.translation.output import (
 from unpaired.translation.tiling.tiler import Tiler, Tiles
 from unpaired.translation.translator import Translator
 from unpaired.whole import write_whole
+
+
+@dataclass
+class Summary:
+    """What became of the inputs."""
+
+    translated: int = 0
+    skipped: int = 0
+    """Already there, and `overwrite` not given."""
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    """(input, why)."""
+
+    def __str__(self) -> str:
+        return f"{self.translated} translated, {self.skipped} skipped, {len(self.failed)} failed"
 
 
 def translate_files(
@@ -93,15 +109,17 @@ def convert_files(
     check_format(format)
     out = Path(out)
     jobs = plan([Path(p) for p in inputs], out)
-    read = {_identity(path) for path in [*(job.source for job in jobs), *protected]}
+    read = {_identity(path) for path in [*(path_of(job.source) for job in jobs), *protected]}
     run = _FolderRun(convert, out, format, read, overwrite, stream)
     run.make_folder(out)
     if stream and not all(run.done(job) for job in jobs):
-        stream.open(job.source for job in jobs if not run.done(job))
+        stream.open(path_of(job.source) for job in jobs if not run.done(job))
     for number in run.work(jobs, batch):
         if on_done:
             on_done(number, len(jobs))
-    return run.summary
+    ended = run.outcome
+    failed = [(Path(name), reason) for name, reason in ended.failed]
+    return Summary(ended.translated, ended.skipped, failed)
 
 
 def plan(inputs: Sequence[Path], out: Path) -> list[Job]:
@@ -131,17 +149,8 @@ def plan(inputs: Sequence[Path], out: Path) -> list[Job]:
             raise UserError(f'no image or folder at "{path}"; check the path')
     if not found:
         raise UserError("nothing to translate; give an image or a folder")
-    short = Counter(_folded(name.with_suffix("")) for _, name in found)
-    jobs, taken = [], set()
-    for source, name in found:
-        target = name.with_suffix("") if short[_folded(name.with_suffix(""))] == 1 else name
-        number = 1
-        while _folded(target) in taken:
-            number += 1
-            target = name.with_name(f"{name.name}-{number}")
-        taken.add(_folded(target))
-        jobs.append(Job(source, out / target))
-    return jobs
+    places = targets([name.as_posix() for _, name in found])
+    return [Job(source, out / place) for (source, _), place in zip(found, places)]
 
 
 class _FolderRun(Conveyor):
@@ -168,13 +177,13 @@ class _FolderRun(Conveyor):
     def read(self, job: Job) -> Picture | str:
         if self.done(job):
             return "skip"
-        if self.tiler and self.tiler.streams(job.source):
+        if self.tiler and self.tiler.streams(path_of(job.source)):
             return "stream"
         return read_picture(job.source)
 
     def instead(self, job: Job, what: str) -> None:
         if what == "skip":
-            self.summary.skipped += 1
+            self.outcome.skipped += 1
         else:
             self._stream(job)
 
@@ -188,7 +197,7 @@ class _FolderRun(Conveyor):
             if self._is_input(place):
                 raise UserError(f'would overwrite the input "{place}"; choose another --out')
             self.make_folder(place.parent)
-            self.tiler.stream(job.source, place)
+            self.tiler.stream(path_of(job.source), place)
         except UnreadableImage as error:
             self.fail(job, error.reason)
         except UserError as error:
@@ -242,7 +251,3 @@ def _inside(path: Path, folder: Path, among: Path) -> bool:
     """Whether an image found under `among` is really an output of an earlier run, in `folder`."""
     inside = folder.resolve().is_relative_to(among.resolve())
     return inside and path.resolve().is_relative_to(folder.resolve())
-
-
-def _folded(path: Path) -> str:
-    return str(path).casefold()

@@ -13,9 +13,10 @@ import hashlib
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from importlib import metadata, util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from unpaired import __version__
 from unpaired.cache import cache_folder
@@ -64,11 +65,15 @@ def load(
     folder = find_checkpoint(source, checkpoint)
 
     def in_torch() -> TorchTranslator:
+        import torch
+
         from unpaired.training.checkpoint import load_method
         from unpaired.training.precision import choose_device
         from unpaired.translation.network import TorchTranslator
 
         where = choose_device(device)
+        if where == torch.device("cuda") and "LOCAL_RANK" in os.environ:  # each rank its own
+            where = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         method, card = load_method(folder)
         return TorchTranslator(method, card, where, precision)
 
@@ -105,24 +110,13 @@ def kept(checkpoint: Path, direction: str, suffix: str) -> Path:
     files = [place] if suffix != ".xml" else [place, place.with_suffix(".bin")]
     record = folder / f"{place.name}.sha256"  # of these files, written last
     if not _is_whole(files, record):
-        from unpaired.translation.exporting.export import NotWritten, export
-
-        anew = " anew, as what was kept is damaged" if os.path.lexists(place) else ""
-        print(f"exporting the network, once for this checkpoint{anew} ...", file=sys.stderr)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for file in (record, *files):
-                _remove(file)
-            export(
-                checkpoint,
-                place,
-                format="openvino" if suffix == ".xml" else "onnx",
-                direction=direction,
-                overwrite=True,
-            )
-            record.write_text(_digests(files), encoding="ascii")
-        except (OSError, NotWritten) as error:
-            why = error.reason if isinstance(error, NotWritten) else error.strerror or str(error)
+            with _alone(folder):
+                if not _is_whole(files, record):  # another rank may have made it meanwhile
+                    _keep(checkpoint, direction, files, record)
+        except OSError as error:
+            why = error.strerror or str(error)
             raise UserError(
                 f'cannot write to "{folder}": {why.lower()}; make room or mend the folder, or set '
                 "$UNPAIRED_CACHE to another"
@@ -131,6 +125,43 @@ def kept(checkpoint: Path, direction: str, suffix: str) -> Path:
     with contextlib.suppress(OSError):  # a folder may be there to read only
         os.utime(folder)
     return place
+
+
+def _keep(checkpoint: Path, direction: str, files: list[Path], record: Path) -> None:
+    """Export to the first of the files. Raises: OSError; UserError if it can't be exported."""
+    from unpaired.translation.exporting.export import NotWritten, export
+
+    place = files[0]
+    anew = " anew, as what was kept is damaged" if os.path.lexists(place) else ""
+    print(f"exporting the network, once for this checkpoint{anew} ...", file=sys.stderr)
+    for file in (record, *files):
+        _remove(file)
+    kind: Literal["openvino", "onnx"] = "openvino" if place.suffix == ".xml" else "onnx"
+    try:
+        export(checkpoint, place, format=kind, direction=direction, overwrite=True)
+    except NotWritten as error:
+        raise OSError(error.reason) from None
+    record.write_text(_digests(files), encoding="ascii")
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process of this machine is in here, however those before it ended.
+
+    Where folders can't be locked (Windows, some networks) nobody waits. Raises: OSError.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _is_whole(files: list[Path], record: Path) -> bool:

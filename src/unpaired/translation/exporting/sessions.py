@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -58,6 +59,8 @@ class OpenVINOSession:
             "INFERENCE_PRECISION_HINT": {"fp32": "f32"}.get(chosen, chosen),
             "PERFORMANCE_HINT": "LATENCY",
         }
+        if threads := threads_of_rank():
+            hints["INFERENCE_NUM_THREADS"] = str(threads)
         try:
             self.request = core.compile_model(self.model, "CPU", hints).create_infer_request()
         except Exception as error:
@@ -88,6 +91,7 @@ class ONNXSession:
         runtime = need("onnxruntime")
         options = runtime.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is said by the error
+        options.intra_op_num_threads = threads_of_rank() or 0
         check_there(path)
         try:
             self.session = runtime.InferenceSession(
@@ -107,6 +111,12 @@ class ONNXSession:
         with running(self.path):
             made: Images = self.session.run(None, {INPUT: images})[0]
         return checked(made, images, self.label, self.path)
+
+
+def threads_of_rank() -> int | None:
+    """Each rank's part of the processors, where several share a machine; None: all of them."""
+    ranks = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    return max(1, (os.cpu_count() or 1) // ranks) if ranks > 1 else None
 
 
 def _read_by_openvino(path: Path) -> Any:
