@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from unpaired import launch
 from unpaired.data.shortage import is_shortage
-from unpaired.errors import UserError
+from unpaired.errors import SaidElsewhere, UserError
 from unpaired.options import nearest
 
 ABOUT = """usage: unpaired VERB [OPTIONS]
@@ -62,7 +63,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return _dispatch(list(arguments))
     except UserError as error:
-        return _complain(str(error))
+        said = isinstance(error, SaidElsewhere) or not launch.is_first_here()
+        return 2 if said else _complain(str(error))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

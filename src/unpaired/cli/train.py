@@ -9,6 +9,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import tyro
 
+from unpaired import launch
 from unpaired.cli.outputs import check_writable, free_folder
 from unpaired.errors import UserError
 from unpaired.evaluation.valid_json import json_text
@@ -50,6 +51,7 @@ def run(arguments: list[str]) -> int:
     from unpaired.training.config import TrainConfig, read_yaml, with_changes
     from unpaired.training.interruption import Interrupted
     from unpaired.training.presets import PRESETS, apply_preset
+    from unpaired.training.ranks import LostRankError
     from unpaired.training.run import DivergedError
     from unpaired.training.tracking import read_metrics
 
@@ -104,15 +106,24 @@ def run(arguments: list[str]) -> int:
         f"unpaired train {default.method}",
         default=TrainOptions(run=default),
     )
+    if launch.processes() > 1 and not options.out:
+        raise UserError("processes that train together need the run folder by name; give --out RUN")
     folder = Path(options.out) if options.out else free_folder(Path("runs"), default.method)
     try:
         run_folder = train_run(options.run, folder, resume=resume)
     except Interrupted as stop:
-        print(stop, file=sys.stderr)
+        if launch.is_main():
+            print(stop, file=sys.stderr)
         return stop.exit_code
     except DivergedError as error:
+        if launch.is_main():
+            print(f"unpaired: {error}", file=sys.stderr)
+        return 1
+    except LostRankError as error:
         print(f"unpaired: {error}", file=sys.stderr)
         return 1
+    if not launch.is_main():
+        return 0
     numbers = {k: v for line in read_metrics(run_folder) for k, v in line.items()}  # last of each
     if options.json:
         Path(options.json).write_text(json_text({"run": str(run_folder), **numbers}), "utf-8")

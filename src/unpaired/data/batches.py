@@ -56,15 +56,22 @@ class Batches:
         cache_share: float = 0.25,
         rank: int = 0,
         ranks: int = 1,
+        neighbours: int = 1,
         on_skip: Skip | None = None,
         paired: bool = False,
     ) -> None:
-        """Raises: UserError if `paired` and the geometry of X and Y differs in `images`."""
+        """Args:
+            batch: pictures of each domain in a batch of this process.
+            rank, ranks: of this process; those of a run go through the pictures together.
+            neighbours: how many of them share this machine's memory.
+
+        Raises: UserError if `paired` and the geometry of X and Y differs in `images`.
+        """
         self.x, self.y = x, y
         self.size, self.batch, self.seed = size, batch, seed
         self.workers, self.rank, self.ranks = workers, rank, ranks
         self.on_skip, self.reported = on_skip, set[tuple[str, str]]()
-        budget = Budget(cache_share * free_memory() / (max(1, workers) * ranks))
+        budget = Budget(cache_share * free_memory() / (max(1, workers) * neighbours))
         self.turn: contextlib.AbstractContextManager[object] = threading.Lock()  # of the sources
         domains: list[dict[DomainName, Domain]] = [{"x": x}, {"y": y}]
         if paired:
@@ -72,6 +79,15 @@ class Batches:
             domains = [{"x": x, "y": y}]
         self.sources = [Source(together, images, size, budget) for together in domains]
         self.steps_per_epoch = -(-max(len(x), len(y)) // (batch * ranks))
+
+    def place(self, step: int) -> tuple[int, int]:
+        """Where `step` begins: its epoch, and how many pictures of that were shown before."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        return epoch, place * self.batch * self.ranks
+
+    def step_at(self, epoch: int, shown: int) -> int:
+        """The step that begins at a `place`, of batches of whatever size, or as little before."""
+        return epoch * self.steps_per_epoch + shown // (self.batch * self.ranks)
 
     def at(self, step: int) -> dict[str, Tensor]:
         """The batch of `step`: {"x": (batch, C, size, size) float32 in [-1, 1], "y": ...}."""

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as fn
 from torch import Tensor, nn
 
+from unpaired.networks.whole_batch import uniform
+
 
 @dataclass(frozen=True)
 class Adversarial:
@@ -99,7 +101,7 @@ def _slopes(D: nn.Module, real: Tensor, fake: Tensor, pool: Callable[..., Tensor
     a slope of half precision would be too rough to push anywhere.
     """
     real, fake = real.detach().float(), fake.detach().float()
-    share = torch.rand(len(real), 1, 1, 1, device=real.device)
+    share = uniform(len(real), 1, 1, 1, device=real.device)
     between = (share * real + (1 - share) * fake).requires_grad_(True)
     with _no_autocast(real.device.type):
         scores = pool(D(between), dim=(1, 2, 3)).sum()

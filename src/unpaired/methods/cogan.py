@@ -16,6 +16,7 @@ from unpaired.methods.settings import AdversarialName
 from unpaired.networks.blocks import Norm, Upsample
 from unpaired.networks.coupled import CoupledDiscriminators, CoupledGenerators, Domain
 from unpaired.networks.init import Init
+from unpaired.networks.whole_batch import uniform
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class CoGAN(Method):
     def generate(self, batch: Batch) -> dict[str, Tensor]:
         """One scene in both domains: fake_x = g_X(z), fake_y = g_Y(z)."""
         x = batch["x"]
-        z = 2 * torch.rand(len(x), self.latent).to(x.device, non_blocking=True) - 1
+        z = 2 * uniform(len(x), self.latent).to(x.device, non_blocking=True) - 1
         fake_x, fake_y = self.g(z)
         return {"fake_x": fake_x, "fake_y": fake_y}
 

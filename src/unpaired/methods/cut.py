@@ -17,6 +17,7 @@ from unpaired.methods.oneway import OneWay, OneWayLoss, OneWaySettings
 from unpaired.methods.settings import check_weights, need_equal_channels
 from unpaired.networks.projection import PatchProjections, draw_places
 from unpaired.networks.resnet import ResNetGenerator
+from unpaired.networks.whole_batch import uniform
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class CUT(OneWay):
         x, y = batch["x"], batch["y"]
         made: dict[str, Tensor] = {}
         if self.weights.flip:
-            made["mirrored"] = torch.rand(len(x), 1, 1, 1).to(x.device, non_blocking=True) < 0.5
+            made["mirrored"] = uniform(len(x), 1, 1, 1).to(x.device, non_blocking=True) < 0.5
             x = torch.where(made["mirrored"], x.flip(3), x)
         made["fake_y"], *same_y = together(self.G, x, y) if self.weights.nce_y else (self.G(x),)
         if same_y:

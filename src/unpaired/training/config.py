@@ -124,6 +124,8 @@ class TrainConfig(Generic[S]):
     """End the run after so many evaluations in a row without a better score; 0: never."""
     patience: int = 10
     """Steps in a row with a loss or gradient that is not finite before the run stops."""
+    timeout: float = 600.0
+    """Seconds after which a process that does not answer the others counts as lost."""
 
     def __post_init__(self) -> None:
         lengths = [n for n in ("steps", "epochs", "minutes") if getattr(self, n) is not None]
@@ -150,6 +152,8 @@ class TrainConfig(Generic[S]):
         for name in ("channels_x", "channels_y"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise UserError(f"--{_flag(name)} is {value}; give 1 or more")
+        if not 1 <= self.timeout < 1e9:
+            raise UserError(f"--timeout is {self.timeout}; give seconds, 1 or more")
         if not 0 <= self.ema < 1:
             raise UserError(
                 f"--ema is {self.ema}; give a decay from 0 to below 1, for example 0.999"
@@ -178,7 +182,7 @@ class TrainConfig(Generic[S]):
 
 CHANGEABLE_ON_RESUME = frozenset(
     {"steps", "epochs", "minutes", "device", "workers", "cache", "keep"}
-    | {"log_every", "sample_every", "checkpoint_every", "stop_after"}
+    | {"log_every", "sample_every", "checkpoint_every", "stop_after", "timeout"}
 )
 
 

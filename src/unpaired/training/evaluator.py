@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-
 import torch
-from accelerate.utils import broadcast
 from torch import Tensor
 
 from unpaired.data.batches import Batches
@@ -23,18 +19,10 @@ class Evaluator:
         self._before: list[Tensor] = []
 
     def __call__(self, losses: dict[str, list[float]]) -> Judgement:
-        """Judge the weights that will be used; all processes take part and get the same score.
+        """Judge the weights that will be used.
 
         Args: losses: those logged since the last evaluation.
         """
-        accelerator = self.trainer.accelerator
-        judgement = self._judged(losses) if accelerator.is_main_process else Judgement(math.nan)
-        if accelerator.num_processes > 1:
-            score = torch.tensor(judgement.score, device=self.trainer.device)
-            judgement = replace(judgement, score=float(broadcast(score)))
-        return judgement
-
-    def _judged(self, losses: dict[str, list[float]]) -> Judgement:
         x = self.held.fixed("x", range(len(self.held.x)))
         y = self.held.fixed("y", range(len(self.held.y)))
         with self.trainer.translating() as translate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
@@ -43,9 +44,10 @@ def refuse_links(run: Path) -> None:
                 )
 
 
-def lock(out: Path) -> int | None:
+def lock(out: Path, patience: float = 0.0) -> int | None:
     """Hold the run folder until this process ends, however it ends.
 
+    Args: patience: seconds to wait for a process that holds it but is about to end.
     Returns: the folder's descriptor; None where folders can't be locked (Windows, some networks).
     Raises: UserError if another process holds it.
     """
@@ -53,18 +55,22 @@ def lock(out: Path) -> int | None:
         import fcntl
     except ImportError:
         return None
-    descriptor = os.open(out, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise UserError(
-            f'another process is training in "{out}"; wait for it, or give another --out'
-        ) from None
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    descriptor, end = os.open(out, os.O_RDONLY), time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except BlockingIOError:
+            if time.monotonic() < end:
+                time.sleep(0.2)
+                continue
+            os.close(descriptor)
+            raise UserError(
+                f'another process is training in "{out}"; wait for it, or give another --out'
+            ) from None
+        except OSError:
+            os.close(descriptor)
+            return None
 
 
 @contextlib.contextmanager

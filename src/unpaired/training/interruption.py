@@ -25,9 +25,14 @@ class Interrupted(Exception):  # noqa: N818 - it is no error
 
 
 class Signals:
-    """Remembers SIGTERM and SIGINT until the step is done; a second one acts at once."""
+    """Remembers SIGTERM and SIGINT until the step is done; a second one acts at once.
 
-    def __init__(self) -> None:
+    Not with a launcher: it hands on what its processes may get from a terminal or a scheduler too.
+    """
+
+    def __init__(self, launched: bool = False) -> None:
+        """Args: launched: whether a launcher started this process, among others."""
+        self.launched = launched
         self.received = 0
         self.before: dict[int, Any] = {}
 
@@ -38,7 +43,7 @@ class Signals:
         return self
 
     def _remember(self, number: int, _: FrameType | None) -> None:
-        if self.received:
+        if self.received and not self.launched:
             raise KeyboardInterrupt
         self.received = number
 

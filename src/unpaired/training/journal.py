@@ -45,7 +45,7 @@ class Journal:
         self.remember(losses)
         if self.tracker is None:
             return
-        values = {"epoch": step / self.pace.epoch_steps, "seconds": self.pace.elapsed}
+        values = {"epoch": self.pace.epoch, "seconds": self.pace.elapsed}
         values |= {"lr": lr, "images_per_second": self.pace.rate}
         if skipped:
             values["skipped"] = skipped

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,13 @@ def seed_everything(seed: int) -> None:
 
 
 def random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Every global random state: torch's as tensors, Python's and NumPy's as plain values."""
+    """Every global random state: torch's as tensors, Python's and NumPy's as plain values.
+
+    Of the CUDA devices, the one at work: whatever its number, in another session or process.
+    """
     tensors = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
-        tensors |= {f"cuda_{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
+        tensors["cuda"] = torch.cuda.get_rng_state()
     name, keys, *rest = np.random.get_state(legacy=True)
     plain = [name, np.asarray(keys).tolist(), *rest]
     return tensors, {"python": random.getstate(), "numpy": plain}
@@ -37,11 +41,19 @@ def random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
 def restore_random_state(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
     """Take up the states of `random_state`; KeyError if one is missing."""
     torch.set_rng_state(tensors["cpu"])
-    if torch.cuda.is_available():
-        for i in range(torch.cuda.device_count()):
-            if f"cuda_{i}" in tensors:  # a run may move to a machine with more devices
-                torch.cuda.set_rng_state(tensors[f"cuda_{i}"], i)
+    if torch.cuda.is_available() and "cuda" in tensors:  # a run may come from a CPU
+        torch.cuda.set_rng_state(tensors["cuda"])
     version, internal, gauss = values["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, *rest = values["numpy"]
     np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
+
+
+@contextmanager
+def unmoved() -> Iterator[None]:
+    """Within the context chance may be used freely: afterwards all states are as before."""
+    before = random_state()
+    try:
+        yield
+    finally:
+        restore_random_state(*before)

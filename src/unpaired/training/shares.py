@@ -7,6 +7,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from unpaired import launch
 from unpaired.data.batches import Batches, Skip
 from unpaired.data.domains import DataSet, open_dataset
 from unpaired.methods import METHODS
@@ -66,6 +67,7 @@ class Shares:
             cache_share=config.cache,
             rank=accelerator.process_index,
             ranks=accelerator.num_processes,
+            neighbours=launch.processes_here(),
             on_skip=on_skip,
             paired=paired,
         )

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from unpaired.errors import UserError
 from unpaired.methods import Method
 from unpaired.methods.base import Batch
+from unpaired.networks.whole_batch import Part, holding, see_whole_batch
+from unpaired.training.averaging import Mean, take_from_main, whole_batch
 from unpaired.training.checkpoint import State
 from unpaired.training.config import TrainConfig
 from unpaired.training.ema import EMA
@@ -45,6 +47,9 @@ class Trainer:
     def __init__(self, method: Method, config: TrainConfig[Any], accelerator: Accelerator) -> None:
         self.config, self.accelerator = config, accelerator
         self.device = accelerator.device
+        self.part = Part(accelerator.process_index, accelerator.num_processes)
+        if self.part.parts > 1:
+            see_whole_batch(method)
         # channels-last is what bf16 convolutions compute in; our norms keep it
         self.method = method.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.dtype = choose_precision(config.precision, self.device)
@@ -58,6 +63,8 @@ class Trainer:
         self.history = {name: History(config.history) for name in method.remembered}
         translators = method.networks(method.players[0])
         named = {n: m for n, m in method.named_children() if any(m is t for t in translators)}
+        if self.part.parts > 1:  # in whatever way each process came to its weights
+            take_from_main(saved.values())
         self.ema = EMA(named, config.ema) if config.ema else None
         self.plateau = Plateau()
         self.guard = Guard(config.patience, self.device)
@@ -99,11 +106,14 @@ class Trainer:
     def _gradients(self, batches: list[Batch]) -> tuple[dict[str, list[Tensor]], dict[str, Tensor]]:
         """The mean gradients of each player (scaled, under fp16) and the mean of each loss.
 
-        One context of autocast spans them all: no weight changes meanwhile, so each is cast once.
+        The means are over micro-batches and processes. A player's gradients travel while the next
+        player computes its own. One context of autocast spans them all: no weight changes
+        meanwhile, so each is cast once.
         """
         gradients: dict[str, list[Tensor]] = {}
         sums: dict[str, Tensor] = {}
-        with autocast(self.device, self.dtype):
+        travelling: list[Mean] = []
+        with holding(self.part), autocast(self.device, self.dtype):
             for k, batch in enumerate(batches):
                 made = self.method.generate(batch)
                 for place, player in enumerate(self.players):
@@ -126,23 +136,31 @@ class Trainer:
                     )
                     for name, value in zip(losses, (terms.detach() / len(batches)).unbind()):
                         sums[name] = sums[name] + value if k else value
+                    if self.part.parts > 1 and k == len(batches) - 1:
+                        travelling.append(Mean(gradients[player.name], self.part.parts))
+        if self.part.parts > 1:  # the losses too, so that all judge alike
+            travelling.append(Mean(list(sums.values()), self.part.parts))
+        for mean in travelling:
+            mean.arrive()
         return gradients, sums
 
     def _shown(self, made: dict[str, Tensor], micro: int) -> dict[str, Tensor]:
-        """`made` as later players see it: without gradients, through the history buffers."""
+        """`made` as later players see it: without gradients, through the history buffers.
+
+        Every process has the same buffers, which take the whole batch; it is shown its own part.
+        """
         shown = {name: value.detach() for name, value in made.items()}
         for name, buffer in self.history.items():
-            index = (self.steps, micro, self.accelerator.process_index)
-            rng = derived(self.config.seed, f"history {name}", *index)
-            shown[name] = buffer.exchange(shown[name], rng)
+            if buffer.capacity:
+                rng = derived(self.config.seed, f"history {name}", self.steps, micro, 0)
+                images = whole_batch(shown[name], self.accelerator)
+                shown[name] = self.part.of(buffer.exchange(images, rng))
         return shown
 
     def _apply(
         self, gradients: dict[str, list[Tensor]], losses: dict[str, Tensor], factor: float
     ) -> Tensor:
-        """Average over processes, judge, clip, and step every player; False: none has stepped."""
-        if self.accelerator.num_processes > 1:
-            self._average(gradients, losses)
+        """Judge, clip, and step every player; False: none has stepped."""
         stepping = [player for player in self.players if player.name in gradients]
         for player in stepping:
             player.take(gradients[player.name])
@@ -154,13 +172,6 @@ class Trainer:
             player.step(factor, self.config.clip, norm, skip)
         self.scaler.update()
         return finite
-
-    def _average(self, gradients: dict[str, list[Tensor]], losses: dict[str, Tensor]) -> None:
-        """Set gradients and losses to their means over processes, so that all judge alike."""
-        for tensors in ([*losses.values()], *gradients.values()):
-            flat = self.accelerator.reduce(torch.cat([t.flatten() for t in tensors]), "mean")
-            for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors])):
-                tensor.copy_(mean.view_as(tensor))
 
     @contextlib.contextmanager
     def translating(self) -> Iterator[Translate]:
