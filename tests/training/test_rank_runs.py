@@ -66,7 +66,7 @@ def test_two_processes_train_like_one_with_twice_the_batch_and_only_the_first_sp
         assert one["step"] == two["step"]
         assert one["epoch"] == two["epoch"]
         for name in ("gan_G", "cycle_x", "identity_y", "D_X"):  # Adam magnifies rounding
-            assert one[name] == pytest.approx(two[name], abs=1e-3)
+            assert one[name] == pytest.approx(two[name], rel=5e-3)
     first, second = json.loads((undisturbed.parent / "said.json").read_text())
     assert "done: 12 steps" in first
     assert "next: unpaired translate" in first
@@ -104,7 +104,7 @@ def test_one_process_goes_on_where_two_were_with_the_same_pictures_a_step(
     train(tiny_config(dataset, steps=STEPS, batch=2), run, resume=True, quiet=True)
     for one, two in zip(lines(run)[8:], lines(undisturbed)[8:], strict=True):
         assert one["epoch"] == two["epoch"]
-        assert one["cycle_x"] == pytest.approx(two["cycle_x"], abs=1e-3)
+        assert one["cycle_x"] == pytest.approx(two["cycle_x"], rel=5e-3)
 
 
 def test_three_processes_go_on_where_two_were_and_one_after_them(
@@ -164,6 +164,7 @@ def test_a_process_that_hangs_is_noticed_within_the_timeout(config, tmp_path):
 
 LAUNCHED = """
 import os, signal, sys
+import torch
 torch.set_num_threads(1)
 from unpaired.cli import run
 from unpaired.training.trainer import Trainer

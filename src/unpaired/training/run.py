@@ -224,11 +224,12 @@ class _Run:
         try:
             so_far = state.values["run"]
             self.pace.seconds, prepared = so_far["seconds"], so_far["prepared"]
-            if "best" in so_far:  # as it stood there before there was a watch
+            if "best" not in so_far:  # as it stood there before there was a watch
+                self.watch.restore(so_far["watch"])
+            if {"whole_batch", "place"}.isdisjoint(so_far):  # before there were more processes
                 whole_batch = before.batch
                 self.pace.batches = self.trainer.steps * self.config.accumulate
             else:
-                self.watch.restore(so_far["watch"])
                 whole_batch = so_far["whole_batch"]
                 self.pace.batches = self.shares.train.step_at(*so_far["place"])
         except (KeyError, TypeError) as error:
