@@ -15,6 +15,7 @@ The last line is the sum; the exit code is 1 if any trial ended otherwise than i
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -66,17 +67,13 @@ def start(data: Path, run: Path, log: Path, steps: int, restarts: int, timeout: 
         )
 
 
-def rank_of(agent: int, rank: int, but: set[int], until: float) -> psutil.Process | None:
+def rank_of(agent: Any, rank: int, but: set[int], until: float) -> psutil.Process | None:
     """The process that is `rank` under the launcher `agent`, once it is there and not in `but`."""
-    while time.monotonic() < until:
-        try:
-            for child in psutil.Process(agent).children():
+    while time.monotonic() < until and agent.poll() is None:
+        for child in psutil.Process(agent.pid).children():
+            with contextlib.suppress(psutil.Error):  # it has just ended; the next look will tell
                 if child.pid not in but and child.environ().get("RANK") == str(rank):
                     return child
-        except psutil.Error:
-            pass  # it ended while we looked; the next look will tell
-        if not psutil.pid_exists(agent) or psutil.Process(agent).status() == "zombie":
-            return None
         time.sleep(0.05)
     return None
 
@@ -109,15 +106,17 @@ def trial(number: int, kind: str, seed: int, out: Path, steps: int, session: flo
     seen: set[int] = set()
     for _ in range(losses):
         rank, after = int(rng.integers(2)), float(rng.uniform(0, session))
-        victim = rank_of(agent.pid, rank, seen, began + PATIENCE)
+        victim = rank_of(agent, rank, seen, began + PATIENCE)
         if victim is None:
             break  # the run has ended
         time.sleep(after)
+        if agent.poll() is not None:
+            break
         both = {child.pid for child in psutil.Process(agent.pid).children()}
         try:
             victim.send_signal(signal.SIGKILL if kind == "kill" else signal.SIGSTOP)
         except psutil.NoSuchProcess:
-            break
+            break  # it has ended, and with it the run
         seen |= both
         lost.append({"rank": rank, "after": round(after, 2)})
     try:

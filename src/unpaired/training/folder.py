@@ -56,21 +56,28 @@ def lock(out: Path, patience: float = 0.0) -> int | None:
     except ImportError:
         return None
     descriptor, end = os.open(out, os.O_RDONLY), time.monotonic() + patience
-    while True:
+
+    def is_held() -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return descriptor
         except BlockingIOError:
-            if time.monotonic() < end:
-                time.sleep(0.2)
-                continue
-            os.close(descriptor)
-            raise UserError(
-                f'another process is training in "{out}"; wait for it, or give another --out'
-            ) from None
-        except OSError:
-            os.close(descriptor)
-            return None
+            return True
+        return False
+
+    try:
+        while is_held():
+            if time.monotonic() >= end:
+                raise UserError(
+                    f'another process is training in "{out}"; wait for it, or give another --out'
+                )
+            time.sleep(0.2)
+    except UserError:
+        os.close(descriptor)
+        raise
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 @contextlib.contextmanager
