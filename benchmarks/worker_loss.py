@@ -63,7 +63,7 @@ def start(data: Path, run: Path, log: Path, steps: int, restarts: int, timeout: 
             [sys.executable, "-m", *launcher, "-m", "unpaired", *options.split()],
             stderr=file,
             stdout=file,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
         )
 
 

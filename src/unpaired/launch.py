@@ -30,6 +30,14 @@ def may_restart() -> bool:
     return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS") or 0) > 0
 
 
+def restart_may_fail() -> bool:
+    """Whether processes that are started anew may take addresses of lost ones for their own.
+
+    torchrun's store keeps them (https://github.com/pytorch/pytorch/issues/135712).
+    """
+    return may_restart() and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
 def restarts() -> int:
     """How often it has done so."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0)

@@ -191,7 +191,7 @@ def launched(launcher: list[str], *arguments: object) -> subprocess.CompletedPro
         text=True,
         timeout=600,
         cwd=Path(__file__).parents[2],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
     )
 
 

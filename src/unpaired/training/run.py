@@ -210,6 +210,11 @@ class _Run:
         if restarts := launch.restarts():
             patience = SECONDS_OF_A_LOST_PROCESS
             self.reporter.say(f"restarted by the launcher ({restarts}), a process was lost")
+        if launch.restart_may_fail():
+            self.reporter.say(
+                "warning: PyTorch may fail to restart lost processes; launch with "
+                "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 torchrun --rdzv_backend c10d (or --standalone)"
+            )
         if (held := lock(self.out, patience)) is not None:
             self.opened.callback(os.close, held)
         if not continuing:
