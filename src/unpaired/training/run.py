@@ -212,8 +212,9 @@ class _Run:
             self.reporter.say(f"restarted by the launcher ({restarts}), a process was lost")
         if launch.restart_may_fail():
             self.reporter.say(
-                "warning: PyTorch may fail to restart lost processes; launch with "
-                "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 torchrun --rdzv_backend c10d (or --standalone)"
+                "warning: PyTorch may fail to restart lost processes; set "
+                "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 and give torchrun --standalone or "
+                "--rdzv_backend c10d"
             )
         if (held := lock(self.out, patience)) is not None:
             self.opened.callback(os.close, held)
