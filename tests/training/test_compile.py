@@ -35,7 +35,7 @@ def test_compiled_steps_are_the_steps(compiled, tmp_path):
 
 
 def test_translations_are_not_compiled(compiled):
-    with compiled.translating() as translate:
+    with compiled.translating() as method:
         for side in (16, 20, 24):
-            translate(torch.zeros(1, 3, side, side), "x2y")
+            method.translate(torch.zeros(1, 3, side, side), "x2y")
     assert counters["frames"]["total"] == 0

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from unpaired.training.sharding import shard_of
+
 
 class EMA:
     """After step t: average <- d average + (1 - d) weight, d = min(decay, (1 + t) / (10 + t)).
@@ -20,7 +22,7 @@ class EMA:
         """Args: networks: by the name of their attribute on the method; decay: in [0, 1)."""
         self.decay = decay
         self.weights = {
-            f"{name}.{key}": value.detach()  # which shares the network's memory
+            f"{name}.{key}": shard_of(value)  # which shares the network's memory
             for name, network in networks.items()
             for key, value in network.state_dict().items()
         }

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from unpaired.data.batches import Batches
+from unpaired.methods import Method
 from unpaired.training.trainer import Trainer
 from unpaired.training.validation import Judge, Judgement, Seen
 
@@ -18,27 +19,25 @@ class Evaluator:
         self.judge, self.held, self.trainer = judge, held, trainer
         self._before: list[Tensor] = []
 
-    def __call__(self, losses: dict[str, list[float]]) -> Judgement:
+    def __call__(self, method: Method, losses: dict[str, list[float]]) -> Judgement:
         """Judge the weights that will be used.
 
-        Args: losses: those logged since the last evaluation.
+        Args: method: as `Trainer.translating` gives it; losses: logged since the last evaluation.
         """
         x = self.held.fixed("x", range(len(self.held.x)))
         y = self.held.fixed("y", range(len(self.held.y)))
-        with self.trainer.translating() as translate:
-            seen = Seen(
-                translate=translate,
-                x=x,
-                y=y,
-                directions=self.trainer.method.directions,
-                losses=losses,
-                step=self.trainer.steps,
-                change=self._change(),
-                adversarial=getattr(
-                    getattr(self.trainer.config.settings, "loss", None), "adversarial", None
-                ),
-            )
-            return self.judge(seen)
+        loss = getattr(self.trainer.config.settings, "loss", None)
+        seen = Seen(
+            translate=lambda images, way: method.translate(images.to(self.trainer.device), way),
+            x=x,
+            y=y,
+            directions=method.directions,
+            losses=losses,
+            step=self.trainer.steps,
+            change=self._change(),
+            adversarial=getattr(loss, "adversarial", None),
+        )
+        return self.judge(seen)
 
     def _change(self) -> float | None:
         """The largest change of a translating weight since the last call; None at the first."""

@@ -8,6 +8,7 @@ from torch.optim import Adam
 
 from unpaired.methods import Method
 from unpaired.training.config import OptimizerConfig
+from unpaired.training.sharding import is_spread, shard_of
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
@@ -17,6 +18,7 @@ class Player:
 
     Attributes:
         parameters: by their name on the method, each once (tied ones too).
+        held: what of them this process holds and steps on: all, unless they are sharded.
         rate: the learning rate before any schedule.
     """
 
@@ -26,10 +28,14 @@ class Player:
         self.parameters: dict[str, nn.Parameter] = {
             n: p for n, p in method.named_parameters() if id(p) in own and p.requires_grad
         }
+        self.sharded = any(is_spread(p) for p in self.parameters.values())
+        self.held = {
+            n: nn.Parameter(shard_of(p)) if is_spread(p) else p for n, p in self.parameters.items()
+        }
         first = name == method.players[0]
         self.rate = config.lr if first else config.lr_discriminators or config.lr
         self.optimizer = Adam(
-            self.parameters.values(),
+            self.held.values(),
             lr=self.rate,
             betas=(config.beta1, config.beta2),
             fused=True,  # one call for all parameters, and the only Adam that can skip by itself
@@ -37,12 +43,12 @@ class Player:
 
     def take(self, gradients: list[Tensor]) -> None:
         """Lay the gradients where the optimizer looks for them."""
-        for parameter, gradient in zip(self.parameters.values(), gradients):
+        for parameter, gradient in zip(self.held.values(), gradients):
             parameter.grad = _laid_out_as(parameter, gradient)
 
     def norm(self) -> Tensor:
-        """The norm of all gradients together, a scalar."""
-        gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
+        """The norm of all held gradients together, a scalar."""
+        gradients = [p.grad for p in self.held.values() if p.grad is not None]
         return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
 
     def step(self, factor: float, clip: float, norm: Tensor, skip: Tensor) -> None:
@@ -57,7 +63,7 @@ class Player:
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * factor
         if clip:
-            torch.nn.utils.clip_grads_with_norm_(self.parameters.values(), clip, norm)
+            torch.nn.utils.clip_grads_with_norm_(self.held.values(), clip, norm)
         self.optimizer.found_inf = skip  # type: ignore[attr-defined]  # as GradScaler passes it
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -66,7 +72,7 @@ class Player:
         """The moments, by "player/parameter/moment"; empty before the first step."""
         return {
             f"{self.name}/{name}/{key}": value
-            for name, parameter in self.parameters.items()
+            for name, parameter in self.held.items()
             for key, value in self.optimizer.state.get(parameter, {}).items()
         }
 
@@ -74,7 +80,7 @@ class Player:
         """Take up the moments of an earlier run; KeyError if one is missing."""
         saved = {
             i: {key: _laid_out_as(p, moments[f"{self.name}/{name}/{key}"]) for key in MOMENTS}
-            for i, (name, p) in enumerate(self.parameters.items() if stepped else ())
+            for i, (name, p) in enumerate(self.held.items() if stepped else ())
         }
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": saved})
 

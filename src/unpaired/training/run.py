@@ -54,7 +54,7 @@ from unpaired.training.tracking import (
     read_metrics,
 )
 from unpaired.training.trainer import Trainer
-from unpaired.training.validation import Judge, Judgement
+from unpaired.training.validation import Judge
 from unpaired.training.watch import Watch
 
 SAMPLES = 6  # rows of the sample grid
@@ -296,12 +296,12 @@ class _Run:
         self.look()
         if self.saved == self.trainer.steps:
             return
-        self._main_does(self._write_checkpoint)
+        state = self.trainer.state()
+        self._main_does(partial(self._write_checkpoint, state))
         self.saved, self.saved_at = self.trainer.steps, self.pace.now
 
-    def _write_checkpoint(self) -> None:
+    def _write_checkpoint(self, state: State) -> None:
         steps, watch = self.trainer.steps, self.watch
-        state = self.trainer.state()
         state.values["run"] = {
             "seconds": self.pace.elapsed,
             "prepared": self.prepared,
@@ -421,15 +421,15 @@ class _Run:
         """Write the grid of fixed images with the weights that will be used."""
         if self.pictured == self.trainer.steps:
             return
-        self._main_does(self._write_sample)
+        with unmoved(), self.trainer.translating() as method:
+            self._main_does(partial(self._write_sample, method))
         self.pictured, self.pictured_at = self.trainer.steps, self.pace.now
 
-    def _write_sample(self) -> None:
+    def _write_sample(self, method: Method) -> None:
         shown, device = self.shares.shown, self.trainer.device
         x = shown.fixed("x", spread(len(shown.x), SAMPLES)).to(device)
         y = shown.fixed("y", spread(len(shown.y), SAMPLES)).to(device)
-        with unmoved(), self.trainer.translating():
-            columns = sample_columns(self.trainer.method, x, y)
+        columns = sample_columns(method, x, y)
         write_grid(columns, self.out / "samples" / f"step_{self.trainer.steps:08d}.png")
         self.tracker.picture(self.trainer.steps, grid(columns))
 
@@ -438,13 +438,11 @@ class _Run:
         if self.evaluator is None:
             return
         self.look()
-        judgement = self._main_does(partial(self._judged, self.evaluator))
+        with unmoved(), self.trainer.translating() as method:
+            judge = partial(self.evaluator, method, self.journal.recent)
+            judgement = self._main_does(judge)
         self.trainer.plateau.observe(judgement.score, self.config.schedule)
         better = self.watch.take(self.trainer.steps, judgement)
         self._main_does(partial(self.journal.judged, self.trainer.steps, judgement, self.watch))
         if better:
             self.checkpoint()
-
-    def _judged(self, evaluator: Evaluator) -> Judgement:
-        with unmoved():
-            return evaluator(self.journal.recent)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 from accelerate import Accelerator
@@ -25,7 +25,7 @@ from unpaired.training.player import Player
 from unpaired.training.precision import autocast, choose_precision, without_autocast
 from unpaired.training.randomness import derived, random_state, restore_random_state
 from unpaired.training.schedule import Plateau, factor_at
-from unpaired.training.validation import Translate
+from unpaired.training.sharding import Shards, is_asked_for, shard_of
 
 
 class Step(NamedTuple):
@@ -56,15 +56,20 @@ class Trainer:
         if config.compile:  # in place, so that weights keep their names
             for network in method.networks(method.players[0]):
                 network.compile(dynamic=False)
-        self.players = [Player(method, name, config.optimizer) for name in method.players]
         saved = method.state_dict()  # a frozen net's buffers are not persistent, and don't change
+        if self.part.parts > 1:  # in whatever way each process came to its weights
+            take_from_main(saved.values())
+        self.shards = Shards(method)
+        if is_asked_for(accelerator):
+            if self.dtype is torch.float16:
+                raise UserError("--precision fp16 can't be scaled over shards; give bf16 or fp32")
+            self.shards.make(method.networks(method.players[0]), accelerator)
+        self.players = [Player(method, name, config.optimizer) for name in method.players]
         self.buffers = [b for name, b in method.named_buffers() if name in saved]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype is torch.float16)
         self.history = {name: History(config.history) for name in method.remembered}
         translators = method.networks(method.players[0])
         named = {n: m for n, m in method.named_children() if any(m is t for t in translators)}
-        if self.part.parts > 1:  # in whatever way each process came to its weights
-            take_from_main(saved.values())
         self.ema = EMA(named, config.ema) if config.ema else None
         self.plateau = Plateau()
         self.guard = Guard(config.patience, self.device)
@@ -124,25 +129,30 @@ class Trainer:
                         continue
                     terms = torch.stack(list(losses.values()))
                     with without_autocast(self.device, self.dtype):
-                        own = torch.autograd.grad(
-                            self.scaler.scale(terms.sum() / len(batches)),
-                            list(player.parameters.values()),
-                            allow_unused=True,
-                            materialize_grads=True,
-                        )
+                        own = self._own_gradients(player, terms.sum() / len(batches))
                     so_far = gradients.get(player.name)
                     gradients[player.name] = (
                         list(own) if so_far is None else [a + b for a, b in zip(so_far, own)]
                     )
                     for name, value in zip(losses, (terms.detach() / len(batches)).unbind()):
                         sums[name] = sums[name] + value if k else value
-                    if self.part.parts > 1 and k == len(batches) - 1:
+                    last = k == len(batches) - 1
+                    if self.part.parts > 1 and last and not player.sharded:
                         travelling.append(Mean(gradients[player.name], self.part.parts))
         if self.part.parts > 1:  # the losses too, so that all judge alike
             travelling.append(Mean(list(sums.values()), self.part.parts))
         for mean in travelling:
             mean.arrive()
         return gradients, sums
+
+    def _own_gradients(self, player: Player, loss: Tensor) -> Sequence[Tensor]:
+        """The gradients of a player's parameters (its shards of them), and of nobody else's."""
+        parameters = list(player.parameters.values())
+        if player.sharded:
+            return self.shards.gradients(loss, parameters)
+        return torch.autograd.grad(
+            self.scaler.scale(loss), parameters, allow_unused=True, materialize_grads=True
+        )
 
     def _shown(self, made: dict[str, Tensor], micro: int) -> dict[str, Tensor]:
         """`made` as later players see it: without gradients, through the history buffers.
@@ -165,7 +175,7 @@ class Trainer:
         for player in stepping:
             player.take(gradients[player.name])
             self.scaler.unscale_(player.optimizer)
-        norms = [player.norm() for player in stepping]
+        norms = [self._norm(player) for player in stepping]
         finite = self.guard.judge(self.steps + 1, losses, norms)
         skip = (~finite).float()
         for player, norm in zip(stepping, norms):
@@ -173,30 +183,61 @@ class Trainer:
         self.scaler.update()
         return finite
 
-    @contextlib.contextmanager
-    def translating(self) -> Iterator[Translate]:
-        """`translate` with the weights that will be used, in evaluation mode, on any device.
+    def _norm(self, player: Player) -> Tensor:
+        """The norm of all gradients of a player, a scalar."""
+        norm = player.norm()
+        if not player.sharded:
+            return norm
+        squares: Tensor = self.accelerator.reduce(norm.square())
+        return squares.sqrt()
 
-        Never compiled: sizes and batches are others than in training, each would be compiled anew.
+    @contextlib.contextmanager
+    def translating(self) -> Iterator[Method]:
+        """The method with the weights that will be used, in evaluation mode, without gradients.
+
+        All processes take part in entering; within, each may translate by itself, but with sharded
+        weights the main one alone. Never compiled: sizes and batches are others than in training,
+        each would be compiled anew.
         """
         with self.ema.applied() if self.ema else contextlib.nullcontext():
-            self.method.eval()
+            method = self._whole_method() if self.shards.spread else self.method
+            method.eval()
             with torch.no_grad(), torch.compiler.set_stance("force_eager"):
-                yield lambda images, way: self.method.translate(images.to(self.device), way)
-        self.method.train()
+                yield method
+        if method is self.method:
+            method.train()
+        else:
+            method.cpu()
+
+    def _whole_method(self) -> Method:
+        """A method that one process can run, with the weights of all: the main one's."""
+        weights = self._weights()
+        if self.shards.twin is None:
+            return self.method
+        self.shards.twin.load_state_dict(weights)
+        return cast(Method, self.shards.twin.to(self.device))
+
+    def _weights(self) -> dict[str, Tensor]:
+        """The whole weights and buffers; all processes take part."""
+        return {n: self.shards.whole(n, shard_of(v)) for n, v in self.method.state_dict().items()}
 
     def translating_parameters(self) -> list[nn.Parameter]:
-        """The parameters of the networks that translate."""
-        return list(self.players[0].parameters.values())
+        """What this process holds of the parameters of the networks that translate."""
+        return list(self.players[0].held.values())
 
     def state(self) -> State:
-        """Everything that the next step depends on, as tensors and plain values."""
+        """Everything that the next step depends on, as tensors and plain values.
+
+        It is whole, however it is sharded; all processes take part.
+        """
         random_tensors, random_values = random_state()
+        average = self.ema.average if self.ema else {}
+        moments = {k: v for player in self.players for k, v in player.state().items()}
         faults = self.guard.read()
         tensors = {
-            "weights": {k: v.detach() for k, v in self.method.state_dict().items()},
-            "ema": self.ema.average if self.ema else {},
-            "optimizers": {k: v for player in self.players for k, v in player.state().items()},
+            "weights": self._weights(),
+            "ema": {k: self.shards.whole(k, v) for k, v in average.items()},
+            "optimizers": {k: self.shards.whole(k.split("/")[1], v) for k, v in moments.items()},
             "history": {name: buffer.state() for name, buffer in self.history.items()},
             "random": random_tensors,
         }
@@ -215,18 +256,27 @@ class Trainer:
         }
         return State(tensors, values)
 
+    def _load(self, weights: dict[str, Tensor]) -> None:
+        """Take up whole weights and buffers that must fit."""
+        if not self.shards.spread:
+            self.method.load_state_dict(weights, strict=True)
+            return
+        for name, value in self.method.state_dict().items():
+            shard_of(value).copy_(self.shards.own(name, weights[name]))
+
     def restore(self, state: State) -> None:
         """Take up a saved state.
 
         Raises: UserError that names the first field that is missing or does not fit.
         """
-        tensors, values = state.tensors, state.values
+        tensors, values, own = state.tensors, state.values, self.shards.own
         try:
-            self.method.load_state_dict(tensors["weights"], strict=True)
+            self._load(tensors["weights"])
             if self.ema:
-                self.ema.restore(tensors["ema"])
+                self.ema.restore({k: own(k, v) for k, v in tensors["ema"].items()})
+            moments = {k: own(k.split("/")[1], v) for k, v in tensors["optimizers"].items()}
             for player in self.players:
-                player.restore(tensors["optimizers"], stepped=player.name in values["stepped"])
+                player.restore(moments, stepped=player.name in values["stepped"])
             for name, buffer in self.history.items():
                 buffer.restore(tensors["history"][name].to(self.device))
             plateau = values["plateau"]

@@ -1,0 +1,90 @@
+"""Generators whose weights are spread over processes train and are saved as whole ones are."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.utils import FullyShardedDataParallelPlugin
+
+from tests.methods.tiny import tiny_batch
+from tests.training.ranks import Ranks
+from tests.training.test_ranks import distance, gradients_of, make_trainer
+from unpaired.training import trainer as module
+
+NAMES = ("cyclegan", "cut")
+
+
+def sharded_trainer(name: str, lr: float) -> module.Trainer:
+    """As Accelerate would be configured on GPUs; on CPUs it takes no such configuration."""
+    accelerator = Accelerator(cpu=True, mixed_precision="no")
+    accelerator.state.fsdp_plugin = FullyShardedDataParallelPlugin(
+        fsdp_version=2,
+        auto_wrap_policy="size_based_wrap",
+        min_num_params=100,
+        cpu_ram_efficient_loading=False,
+    )
+    module.is_asked_for = lambda accelerator: True
+    return make_trainer(name, lr)
+
+
+def write_what_shards_compute(folder: Path) -> None:
+    for name in NAMES:
+        trainer = sharded_trainer(name, lr=1e-12)
+        assert trainer.shards.spread
+        held = sum(p.numel() for p in trainer.players[0].held.values())
+        gradients = gradients_of(trainer)
+        for step in gradients:  # made whole, to be compared
+            generators = trainer.players[0]
+            step[generators.name] = [
+                trainer.shards.whole(n, g) for n, g in zip(generators.held, step[generators.name])
+            ]
+        moving = sharded_trainer(name, lr=1e-3)
+        gradients_of(moving)
+        state = moving.state()
+        again = sharded_trainer(name, lr=1e-3)
+        again.restore(state)
+        gradients_of(moving), gradients_of(again)
+        ends = [moving.state().tensors, again.state().tensors]
+        with moving.translating() as method:
+            shown = method.translate(tiny_batch()["x"], "x2y") if moving.shards.twin else None
+        torch.save(
+            {"gradients": gradients, "held": held, "tensors": state.tensors, "ends": ends}
+            | {"values": state.values, "shown": shown},
+            folder / f"{name}_{trainer.part.index}.pt",
+        )
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("shards")
+    ranks = Ranks(2, folder, write_what_shards_compute, folder)
+    assert ranks.wait() == [0, 0], ranks.said(0) + ranks.said(1)
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shards_get_the_gradients_of_one_process_with_the_whole_batch(name, computed):
+    alone = make_trainer(name, lr=1e-12)
+    expected, found = gradients_of(alone), torch.load(computed / f"{name}_0.pt")
+    whole = sum(p.numel() for p in alone.players[0].held.values())
+    assert found["held"] <= 0.6 * whole
+    for one, two in zip(expected, found["gradients"], strict=True):
+        for player in one:
+            assert distance(one[player], two[player]) <= 1e-6, player
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_state_is_whole_and_goes_on_sharded_or_not(name, computed):
+    found = torch.load(computed / f"{name}_0.pt", weights_only=False)
+    one, two = found["ends"]
+    for part in one:
+        assert all(torch.equal(one[part][key], two[part][key]) for key in one[part]), part
+    alone = make_trainer(name, lr=1e-3)
+    for key, value in alone.state().tensors["weights"].items():
+        assert found["tensors"]["weights"][key].shape == value.shape
+    alone.restore(module.State(found["tensors"], found["values"]))
+    gradients_of(alone)
+    with alone.translating() as method:
+        shown = method.translate(tiny_batch()["x"], "x2y")
+    torch.testing.assert_close(shown, found["shown"], rtol=0, atol=1e-2)  # Adam magnifies rounding
