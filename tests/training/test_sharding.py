@@ -12,7 +12,7 @@ from tests.training.ranks import Ranks
 from tests.training.test_ranks import distance, gradients_of, make_trainer
 from unpaired.training import trainer as module
 
-NAMES = ("cyclegan", "cut")
+NAMES = {"cyclegan": "size_based_wrap", "cut": "no_wrap"}
 
 
 def sharded_trainer(name: str, lr: float) -> module.Trainer:
@@ -20,8 +20,8 @@ def sharded_trainer(name: str, lr: float) -> module.Trainer:
     accelerator = Accelerator(cpu=True, mixed_precision="no")
     accelerator.state.fsdp_plugin = FullyShardedDataParallelPlugin(
         fsdp_version=2,
-        auto_wrap_policy="size_based_wrap",
-        min_num_params=100,
+        auto_wrap_policy=NAMES[name],
+        min_num_params=1000,
         cpu_ram_efficient_loading=False,
     )
     module.is_asked_for = lambda accelerator: True

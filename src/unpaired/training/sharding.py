@@ -50,6 +50,7 @@ class Shards:
         if accelerator.is_main_process:  # it translates by itself, with weights from all
             self.twin = copy.deepcopy(self.method).cpu()
         for network in networks:
+            network.to(memory_format=torch.contiguous_format)  # FSDP takes no other
             fsdp2_prepare_model(accelerator, network)
             if hasattr(network, "encode"):  # called by itself, beside `forward`
                 register_fsdp_forward_method(network, "encode")
