@@ -1,5 +1,6 @@
 """Generators whose weights are spread over processes train and are saved as whole ones are."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -41,10 +42,11 @@ def write_what_shards_compute(folder: Path) -> None:
             ]
         moving = sharded_trainer(name, lr=1e-3)
         gradients_of(moving)
-        state = moving.state()
+        state = copy.deepcopy(moving.state())
+        gradients_of(moving)
         again = sharded_trainer(name, lr=1e-3)
         again.restore(state)
-        gradients_of(moving), gradients_of(again)
+        gradients_of(again)
         ends = [moving.state().tensors, again.state().tensors]
         with moving.translating() as method:
             shown = method.translate(tiny_batch()["x"], "x2y") if moving.shards.twin else None
@@ -71,7 +73,7 @@ def test_shards_get_the_gradients_of_one_process_with_the_whole_batch(name, comp
     assert found["held"] <= 0.6 * whole
     for one, two in zip(expected, found["gradients"], strict=True):
         for player in one:
-            assert distance(one[player], two[player]) <= 1e-6, player
+            assert distance(one[player], two[player]) <= 3e-6, player  # summed call by call
 
 
 @pytest.mark.parametrize("name", NAMES)
