@@ -215,8 +215,9 @@ def test_torchrun_restarts_a_run_that_lost_a_process_and_it_ends_as_if_nothing_h
 
 @pytest.mark.slow
 def test_accelerate_launches_it_too(config, undisturbed, tmp_path):
-    launcher = ["accelerate.commands.accelerate_cli", "launch", "--cpu", "--num_processes", "2"]
-    launcher += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    """With --cpu it would start one process: several on CPUs are mpirun's business there."""
+    launcher = ["accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--num_processes"]
+    launcher += ["2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     run = tmp_path / "run"
     done = launched([*launcher, "-m", "unpaired"], "train", "--config", config, "--out", run)
     assert done.returncode == 0, done.stderr
@@ -246,7 +247,8 @@ def test_a_signal_to_the_launcher_ends_all_processes_with_a_checkpoint(number, c
 
 
 @pytest.mark.slow
-def test_minutes_and_early_stopping_end_all_processes_after_the_same_step(dataset, tmp_path):
+def test_minutes_and_early_stopping_end_all_processes_after_the_same_step(tmp_path):
+    dataset = write_dataset(tmp_path / "set", train=24)
     for changes in (
         {"minutes": 0.05, "steps": None},
         {"steps": 10_000, "evaluate_every": 2, "stop_after": 2, "keep": 1},
