@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,15 +38,62 @@ def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> N
 
 @contextlib.contextmanager
 def passing_name(path: Path) -> Iterator[Path]:
-    """Where to write what is then moved to `path`; removed if the block raises."""
+    """Where to write what is then moved to `path`; removed if the block raises.
+
+    Always the same name, so that what a killed process left is replaced by the next attempt; but
+    another one while somebody else is writing there, who would else move our half file to `path`.
+    """
     digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
     passing = path.with_name(f".unpaired-{digest}.part")
+    with contextlib.ExitStack() as held:
+        if not held.enter_context(_alone(passing)):
+            passing = path.with_name(f".unpaired-{digest}-{uuid.uuid4().hex[:8]}.part")
+        try:
+            yield passing
+        except BaseException:
+            with contextlib.suppress(OSError):
+                passing.unlink()
+            raise
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[bool]:
+    """Whether `path` can be written without meeting somebody: another writer, or a link's target.
+
+    By a lock that ends with its process. Where there are no locks (Windows, some networks)
+    everybody is taken to be alone.
+
+    Raises: OSError if it can't be written.
+    """
     try:
-        yield passing
-    except BaseException:
-        with contextlib.suppress(OSError):
-            passing.unlink()
-        raise
+        import fcntl
+    except ModuleNotFoundError:
+        yield True
+        return
+    if path.is_symlink():
+        yield False
+        return
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = _is_at(descriptor, path)  # the one before us may have moved it meanwhile
+        except BlockingIOError:
+            ours = False
+        except OSError:
+            ours = True
+        yield ours
+    finally:
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is a regular one, and the one under this name."""
+    found = os.fstat(descriptor)
+    try:
+        return stat.S_ISREG(found.st_mode) and os.path.samestat(found, path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def is_passing(path: Path) -> bool:

@@ -75,8 +75,14 @@ def same(a, b) -> bool:
 def test_braces_are_spelt_out_in_order():
     assert expand("a-{008..011}.tar") == [f"a-0{i}.tar" for i in ("08", "09", "10", "11")]
     assert expand("{x,y}/{1..2}.tar") == ["x/1.tar", "x/2.tar", "y/1.tar", "y/2.tar"]
-    for wrong in ("{3..1}", "{a}", "{0..99999999}"):
-        with pytest.raises(UserError, match="is no range"):
+    for wrong, why in {
+        "{a}": "is no range",
+        "{3..1}": "from 3 down to 1",
+        "{0..99999999}": "over 1,000,000 names",
+        "{0..999999}{0..999999}": "over 1,000,000 names",
+        "{0..%s}" % ("9" * 5000): "is no range",
+    }.items():
+        with pytest.raises(UserError, match=why):
             expand(f"{wrong}.tar")
 
 
@@ -254,6 +260,20 @@ def test_a_header_that_was_hit_damages_the_shard(tmp_path):
     shard.write_bytes(content)
     with pytest.raises(DamagedShard, match="bad checksum"):
         index(str(shard))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_header_of_zeros_is_no_end(stream, tmp_path):
+    shard = tmp_path / "s.tar"
+    with tarfile.open(shard, "w") as archive:
+        for number in range(4):
+            archive.addfile(*member(f"{number}.png", bytes([number]) * 700))
+    content = bytearray(shard.read_bytes())
+    header = index(str(shard))[2].offset - 512
+    content[header : header + 512] = bytes(512)
+    shard.write_bytes(content)
+    with pytest.raises(DamagedShard, match="damaged"):
+        open_shard(str(shard), stream=stream)
 
 
 def test_a_bad_picture_in_a_shard_is_skipped_as_one_in_a_folder(tmp_path):

@@ -38,12 +38,15 @@ def opened(file: Encoded) -> Iterator[BinaryIO]:
     if isinstance(file, Member):
         yield io.BytesIO(file.content)
         return
-    with open(file, "rb", opener=_regular) as found:
+    with open(file, "rb", opener=regular) as found:
         yield found
 
 
-def _regular(path: str, flags: int) -> int:
-    """Open without waiting, as opening a pipe would, and without a gap between look and use."""
+def regular(path: str, flags: int) -> int:
+    """`open`'s opener for regular files: never waits, as opening a pipe would.
+
+    Raises: OSError for whatever else it is, without a gap between look and use.
+    """
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     kind = os.fstat(descriptor).st_mode
     if stat.S_ISREG(kind):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import logging
+import math
 import re
 import time
 from collections.abc import Callable
@@ -25,7 +26,8 @@ EXTRAS = {
 """What fsspec needs for a protocol, beside itself."""
 NO_USE = (UserError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 BRACES = re.compile(r"\{([^{}]*)\}")
-RANGE = re.compile(r"(\d+)\.\.(\d+)")
+RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
+MOST = 10**6  # names that one pattern may stand for
 
 log = logging.getLogger("unpaired")
 
@@ -33,24 +35,34 @@ log = logging.getLogger("unpaired")
 def expand(pattern: str) -> list[str]:
     """`shard-{000..123}.tar` and `{a,b}.tar` spelt out, in their order.
 
-    Raises: UserError for braces that are neither.
+    Raises: UserError for braces that are neither, and for more than a million names.
     """
-    parts, at = [], 0
+    parts: list[list[str]] = []
+    at = 0
     for braces in BRACES.finditer(pattern):
         parts += [[pattern[at : braces.start()]], _choices(braces[1], pattern)]
         at = braces.end()
+        if math.prod(map(len, parts)) > MOST:
+            raise _too_many(pattern)
     return ["".join(choice) for choice in itertools.product(*parts, [pattern[at:]])]
 
 
 def _choices(inside: str, pattern: str) -> list[str]:
     if found := RANGE.fullmatch(inside):
         first, last = int(found[1]), int(found[2])
-        if first <= last < first + 10**6:
+        if last < first:
+            raise UserError(f'"{pattern}" has a range from {first} down to {last}; turn it round')
+        if last < first + MOST:
             width = len(found[1]) if found[1].startswith("0") else 0
             return [str(number).zfill(width) for number in range(first, last + 1)]
-    elif "," in inside:
+        raise _too_many(pattern)
+    if "," in inside:
         return inside.split(",")
     raise UserError(f'"{{{inside}}}" in "{pattern}" is no range; write {{000..123}} or {{a,b}}')
+
+
+def _too_many(pattern: str) -> UserError:
+    return UserError(f'"{pattern}" stands for over {MOST:,} names; give fewer at a time')
 
 
 def filesystem(url: str) -> tuple[Any, str]:

@@ -189,7 +189,7 @@ def _found(files: Any, path: str, size: int | None, seekable: bool) -> list[Plac
             places = [place for member in archive if (place := _picture(member))]
             at = archive.offset
         file.seek(at)
-        end = file.read(tarfile.BLOCKSIZE)
+        end = file.read(2 * tarfile.BLOCKSIZE)  # a header of zeros isn't the end
         if len(end) < tarfile.BLOCKSIZE or any(end):
             raise ValueError(f"damaged or cut short at byte {at}")
         size = size if size is not None else file.seek(0, os.SEEK_END)

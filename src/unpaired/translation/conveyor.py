@@ -201,5 +201,7 @@ class Conveyor(ABC):
 
 
 def reason_of(error: OSError) -> str:
-    """In a few words."""
+    """In a few words; fsspec's web servers say nothing but the address of what isn't there."""
+    if isinstance(error, FileNotFoundError) and not error.strerror:
+        return "no such file, or its server is away"
     return (error.strerror or str(error)).lower()

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -114,6 +115,60 @@ def test_a_shard_that_is_not_whole_fails_alone_and_leaves_nothing(
     shard.write_bytes(content)
     again = translate_many(asked)
     assert (again.translated, again.skipped, again.failed) == (7, 7, [])
+
+
+@pytest.mark.parametrize("content", [None, b"{", b"{}", b"[]", b'{"failed": 3}'])
+def test_a_shard_whose_record_is_lost_or_damaged_is_done_again(
+    tmp_path: Path, run: Path, content: bytes | None
+) -> None:
+    asked = order(run, write_shards(tmp_path / "in", 2), out=tmp_path / "out")
+    translate_many(asked)
+    kept = tmp_path / "out/.unpaired/shards/s-001.tar.json"
+    kept.unlink() if content is None else kept.write_bytes(content)
+    again = translate_many(asked)
+    assert (again.translated, again.skipped, again.failed) == (7, 7, [])
+
+
+def test_a_rank_whose_record_is_damaged_is_not_done(tmp_path: Path, run: Path) -> None:
+    asked = order(run, write_shards(tmp_path / "in", 2), out=tmp_path / "out")
+    for rank in range(2):
+        translate_many(asked, Share(rank, 2))
+    (tmp_path / "out/.unpaired/rank-1-of-2.json").write_bytes(b"{")
+    whole, missing = record.total(open_store(str(tmp_path / "out")), 2)
+    assert (whole.translated, missing) == (7, [1])
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "a block of zeros"])
+def test_a_damaged_header_is_no_end(tmp_path: Path, run: Path, damage: str) -> None:
+    shard = tmp_path / "in/s-000.tar"
+    sources = write_shards(tmp_path / "in", 1)
+    with tarfile.open(shard) as tar:
+        at = [m.offset for m in tar][9]
+    content = bytearray(shard.read_bytes())
+    content[at : at + 512] = (
+        bytes(512) if damage == "a block of zeros" else b"?" + content[at + 1 : at + 512]
+    )
+    shard.write_bytes(content)
+    outcome = translate_many(order(run, sources, out=tmp_path / "out"))
+    assert outcome.translated == 0
+    assert "not a whole tar after 9 files" in outcome.failed[0][1]
+    assert not list((tmp_path / "out").glob("*.tar"))
+
+
+def test_a_shard_that_is_a_pipe_keeps_nobody_waiting(tmp_path: Path, run: Path) -> None:
+    os.mkfifo(tmp_path / "s.tar")
+    outcome = translate_many(order(run, tmp_path / "s.tar", out=tmp_path / "out"))
+    assert outcome.failed[0][1] == "not a regular file"
+
+
+def test_a_member_too_large_to_be_held_fails_its_shard(
+    tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unpaired.translation.many.shards.MAX_BYTES", 1000)
+    write_shard(tmp_path / "s.tar", {"a.png": png(picture(0)), "film.mp4": bytes(1001)})
+    outcome = translate_many(order(run, tmp_path / "s.tar", out=tmp_path / "out"))
+    assert '"film.mp4" in it has over 1,000 bytes' in outcome.failed[0][1]
+    assert not list((tmp_path / "out").glob("*.tar"))
 
 
 def test_a_missing_shard_is_a_failure(tmp_path: Path, run: Path) -> None:

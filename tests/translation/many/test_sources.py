@@ -85,7 +85,15 @@ def test_shards_are_dealt_out_in_turn() -> None:
 def test_ranges_are_written_out() -> None:
     assert expanded("a-{08..11}.tar") == ["a-08.tar", "a-09.tar", "a-10.tar", "a-11.tar"]
     assert expanded("{0..1}/{9..10}") == ["0/9", "0/10", "1/9", "1/10"]
+    assert expanded("{a,b}.tar") == ["a.tar", "b.tar"]
     assert expanded("a.tar") == ["a.tar"]
+    assert expanded("s3://bucket/{a}.png") == ["s3://bucket/{a}.png"]
+
+
+def test_a_file_of_the_very_name_is_meant_by_it(tmp_path: Path) -> None:
+    odd = tmp_path / "a{1..3}.png"
+    odd.touch()
+    assert expanded(str(odd)) == [str(odd)]
 
 
 def test_ranks_are_those_of_torchrun() -> None:
@@ -120,6 +128,8 @@ def test_plain_files_of_one_process_are_not_many(tmp_path: Path) -> None:
         (["memory://a"], "memory://a", "is or lies in --out"),
         (["memory://a/b.png"], "memory://a", "lies in --out"),
         (["memory://a/{3..1}.tar"], "memory://out", "range from 3 down to 1"),
+        (["memory://a/{0..999999999}.tar"], "memory://out", "over 1,000,000 names"),
+        (["memory://a/*.tar"], "memory://out", "by their names, or as a range"),
         (["nosuch://a"], "memory://out", "nosuch"),
     ],
 )

@@ -72,21 +72,27 @@ def finish(out: Store, share: Share, outcome: Outcome) -> None:
 
 
 def total(out: Store, ranks: int) -> tuple[Outcome, list[int]]:
-    """What became of all shares, and the ranks that have not finished theirs."""
+    """What became of all shares, and the ranks that have not finished theirs.
+
+    A rank whose record is damaged has to be started again, and counts as one of these.
+    """
     everything, missing = Outcome(), []
     for rank in range(ranks):
         try:
             everything.add(outcome_of(out.read(_place(Share(rank, ranks)))))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):
             missing.append(rank)
     return everything, missing
 
 
 def outcome_of(content: bytes) -> Outcome:
-    """As it was kept."""
+    """As it was kept. Raises: ValueError if it is damaged."""
     kept = json.loads(content)
-    failed = [(name, reason) for name, reason in kept["failed"]]
-    return Outcome(kept["translated"], kept["skipped"], failed)
+    try:
+        failed = [(str(name), str(reason)) for name, reason in kept["failed"]]
+        return Outcome(int(kept["translated"]), int(kept["skipped"]), failed)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no record: {error}") from None
 
 
 def in_words(ranks: Iterable[int]) -> str:

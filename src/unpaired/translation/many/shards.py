@@ -13,6 +13,7 @@ from typing import IO, cast
 
 from unpaired.data.decode import Picture, UnreadableImage, measure, read_picture
 from unpaired.data.opening import Member
+from unpaired.data.picture import MAX_BYTES
 from unpaired.errors import UserError
 from unpaired.translation.conveyor import Conveyor, Job, Outcome, reason_of
 from unpaired.translation.many.record import FOLDER, outcome_of
@@ -36,13 +37,30 @@ class Numbered(Job):
     member: tarfile.TarInfo
 
 
+class _Header(tarfile.TarInfo):
+    """One that is damaged is no end, for which `TarFile` takes it."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> _Header:
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.InvalidHeaderError as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(str(error)) from None
+
+
 class NotWhole(Exception):  # noqa: N818 - the shard is at fault
     """A shard that can't be read to its end; says why."""
 
 
-def outcome_before(out: Store, name: str) -> Outcome:
-    """What became of a shard that stands in `out`: nothing was translated now."""
-    before = outcome_of(out.read(_record(name)))
+def outcome_before(out: Store, name: str) -> Outcome | None:
+    """What became of a shard that stands in `out`: nothing was translated now.
+
+    None if that is not known, as its record is lost or damaged.
+    """
+    try:
+        before = outcome_of(out.read(_record(name)))
+    except (FileNotFoundError, ValueError):
+        return None
     return Outcome(0, before.translated, before.failed)
 
 
@@ -175,16 +193,21 @@ def members(source: _Watched) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
     """
     count = 0
     try:
-        with tarfile.open(fileobj=source, mode="r|") as tar:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=source, mode="r|", tarinfo=_Header) as tar:  # type: ignore[call-overload]
             for member in tar:
                 if not member.isreg() or member.issparse():  # a sparse one may say any size
                     continue
+                if member.size > MAX_BYTES:
+                    raise NotWhole(
+                        f'"{member.name}" in it has over {MAX_BYTES:,} bytes; repack it without'
+                    )
                 file = tar.extractfile(member)
                 assert file
                 yield member, file.read()
                 count += 1
-        while source.read(1 << 20):
-            pass
+            while rest := tar.fileobj.read(1 << 20):
+                if any(rest):
+                    raise NotWhole(f"not a whole tar after {count} files (more behind its end)")
     except tarfile.TarError as error:
         raise NotWhole(f"not a whole tar after {count} files ({error})") from None
     except OSError as error:

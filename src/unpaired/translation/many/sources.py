@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from unpaired.data.decode import IMAGE_SUFFIXES
+from unpaired.data.remote import RANGE, expand
 from unpaired.errors import UserError
 from unpaired.translation.many.stores import URL, Found, Store, open_store
 from unpaired.translation.naming import family, targets
 
 SHARD = ".tar"
-BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 
 @dataclass(frozen=True)
@@ -182,19 +181,18 @@ def open_sources(named: Sequence[str], out: Store) -> Sources:
 
 
 def expanded(place: str) -> list[str]:
-    """`a-{000..123}.tar` -> a-000.tar, a-001.tar, ...; several ranges multiply."""
-    found = BRACES.search(place)
-    if not found:
+    """`a-{000..123}.tar` -> a-000.tar, a-001.tar, ...; several braces multiply.
+
+    What has no braces for shards in it, or is there under this very name, is itself.
+
+    Raises: UserError for braces that stand for too many, and for asterisks in a shard's name.
+    """
+    if not URL.match(place) and os.path.lexists(place):
         return [place]
-    first, last = found.groups()
-    if int(first) > int(last):
-        raise UserError(f'"{place}" has a range from {first} down to {last}; turn it round')
-    width = len(first) if first.startswith("0") else 0
-    return [
-        whole
-        for number in range(int(first), int(last) + 1)
-        for whole in expanded(f"{place[: found.start()]}{number:0{width}}{place[found.end() :]}")
-    ]
+    shard = place.lower().endswith(SHARD)
+    if shard and "*" in place:
+        raise UserError(f'"{place}": give shards by their names, or as a range {{000..123}}')
+    return expand(place) if shard or RANGE.search(place) else [place]
 
 
 def is_picture(name: str) -> bool:

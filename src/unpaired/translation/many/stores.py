@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from unpaired.data.opening import regular
 from unpaired.errors import UserError
 from unpaired.whole import passing_name, write_whole
 
@@ -91,8 +92,7 @@ def open_store(place: str) -> Store:
 
     Raises: UserError if the package that reads it is missing, or nothing does.
     """
-    if place.startswith("file://"):
-        place = place.removeprefix("file://")
+    place = re.sub(r"^(file|local)://", "", place)
     return FarStore(place) if URL.match(place) else LocalStore(Path(place))
 
 
@@ -131,7 +131,7 @@ class LocalStore(Store):
         return self.path(name).read_bytes()
 
     def open(self, name: str) -> IO[bytes]:
-        return self.path(name).open("rb")
+        return open(self.path(name), "rb", opener=regular)
 
     def write(self, name: str, content: bytes) -> None:
         path = self.path(name)

@@ -130,11 +130,14 @@ class Worker:
             todo, done = split_done(pieces, self.out)
             return Outcome(skipped=done), todo
         there = {name for name, _ in self.out.names()}
-        outcome = Outcome()
+        outcome, todo = Outcome(), []
         for piece in pieces:
-            if piece.target in there:
-                outcome.add(outcome_before(self.out, piece.target))
-        return outcome, [piece for piece in pieces if piece.target not in there]
+            before = outcome_before(self.out, piece.target) if piece.target in there else None
+            if before:
+                outcome.add(before)
+            else:
+                todo.append(piece)
+        return outcome, todo
 
     def do(self, pieces: Sequence[Piece], on_progress: Progress | None = None) -> Outcome:
         """Translate pieces. Raises: UserError if no other would fare better."""

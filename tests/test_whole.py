@@ -1,0 +1,40 @@
+"""A file is whole or not there, whoever else writes it."""
+
+from pathlib import Path
+
+from unpaired.whole import passing_name, write_whole
+
+
+def test_two_that_write_one_file_never_move_each_other_s_halves(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    with passing_name(path) as one:
+        one.write_bytes(b"ha")
+        write_whole(path, b"whole, by another")
+        assert path.read_bytes() == b"whole, by another"
+        with one.open("ab") as file:
+            file.write(b"lf and half")
+        one.replace(path)
+    assert path.read_bytes() == b"half and half"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    with passing_name(path) as left:
+        left.write_bytes(b"left behind")
+    write_whole(path, b"whole")
+    assert path.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_under_the_passing_name_is_not_followed(tmp_path: Path) -> None:
+    path, victim = tmp_path / "out/a.png", tmp_path / "victim"
+    path.parent.mkdir()
+    victim.write_bytes(b"mine")
+    with passing_name(path) as passing:
+        pass
+    passing.unlink(missing_ok=True)
+    passing.symlink_to(victim)
+    write_whole(path, b"whole")
+    assert path.read_bytes() == b"whole"
+    assert victim.read_bytes() == b"mine"
