@@ -150,7 +150,11 @@ def test_a_full_disk_is_one_line_and_nothing_is_left(format, tmp_path, monkeypat
 
 
 def test_what_an_export_that_was_killed_left_does_not_block_the_next(tmp_path, monkeypatch) -> None:
-    (tmp_path / f".unpaired-export-{os.getpid()}").mkdir()
+    young, old = (tmp_path / f".unpaired-export-{name}" for name in ("young", "old"))
+    for left in (young, old):
+        left.mkdir()
+        (left / "a.onnx").write_bytes(b"half")
+    os.utime(old, (0, 0))
 
     def fails(*_):
         raise RuntimeError("got as far as the exporter")
@@ -158,6 +162,33 @@ def test_what_an_export_that_was_killed_left_does_not_block_the_next(tmp_path, m
     monkeypatch.setattr(module, "program_of", fails)
     with pytest.raises(UserError, match="got as far as the exporter"):
         export(exported()[0], tmp_path / "a.onnx")
+    assert list(tmp_path.iterdir()) == [young]  # somebody may be at work there
+
+
+def test_killed_between_two_files_an_old_graph_never_stands_beside_new_weights(
+    tmp_path, monkeypatch
+) -> None:
+    def writes(program, label, path):
+        path.write_bytes(b"new graph")
+        path.with_suffix(".bin").write_bytes(b"new weights")
+
+    replace = Path.replace
+
+    def killed(self, target):
+        if self.suffix == ".xml":
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    monkeypatch.setitem(module.WRITERS, "openvino", writes)
+    monkeypatch.setattr(module, "program_of", lambda network, label: None)
+    monkeypatch.setattr(module, "compare", lambda *_: (0.0, ()))
+    monkeypatch.setattr(Path, "replace", killed)
+    place = tmp_path / "a.xml"
+    place.write_bytes(b"old graph")
+    place.with_suffix(".bin").write_bytes(b"old weights")
+    with pytest.raises(KeyboardInterrupt):
+        write_export(nn.Identity(), label_of(card(), "x2y", 16, "a"), place, "openvino")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
 
 
 def test_a_method_that_searches_cannot_be_exported(tmp_path, monkeypatch) -> None:

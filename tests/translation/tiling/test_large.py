@@ -1,5 +1,7 @@
 """Files too large to be held: read, translated and written in pieces."""
 
+import os
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -16,7 +18,7 @@ from unpaired.translation.tiling.fast import reach
 from unpaired.translation.tiling.image import mirrored
 from unpaired.translation.tiling.large import exactly, fast
 from unpaired.translation.tiling.sinks import write_tiff
-from unpaired.translation.tiling.sources import Held, TiledTIFF, open_source
+from unpaired.translation.tiling.sources import Held, TiledTIFF, open_source, unnamed
 from unpaired.translation.tiling.tiler import Tiler
 
 
@@ -224,3 +226,17 @@ def test_a_method_whose_network_is_unknown_goes_whole_or_is_refused(monkeypatch)
     np.testing.assert_array_equal(made.pixels, 255 - pixels)
     with pytest.raises(UserError, match="can't translate a picture in pieces"):
         Tiler(negative(), None, "exact")
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="no way to have room kept")
+def test_no_room_for_an_unnamed_file_is_one_line_before_it_is_written(monkeypatch) -> None:
+    def full(descriptor: int, at: int, size: int) -> None:
+        assert size == 30 * 20 * 3 * 2
+        raise OSError(28, "No space left on device")
+
+    kept = unnamed((30, 20, 3), np.uint16)
+    kept[:] = 7
+    assert (kept == 7).all()
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(UserError, match="no space left on device; make room or set TMPDIR"):
+        unnamed((30, 20, 3), np.uint16)

@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -35,6 +36,11 @@ grey level."""
 
 ROOM = 1.2
 """What an export takes on the disk, in bytes of its weights."""
+
+PASSING = ".unpaired-export-"
+"""What folders of exports under way begin with."""
+LEFT = 3600.0
+"""Seconds after which such a folder is taken to be what a killed export left."""
 
 Run = Callable[[Images], Images]
 
@@ -106,7 +112,8 @@ def write_export(network: nn.Module, label: Label, place: Path, format: Format) 
     """
     passing: Path | None = None
     try:
-        passing = Path(tempfile.mkdtemp(prefix=".unpaired-export-", dir=place.parent))
+        _tidy(place.parent)
+        passing = Path(tempfile.mkdtemp(prefix=PASSING, dir=place.parent))
         check_room(network, place, format)
         draft = passing / place.name
         with quiet():
@@ -118,6 +125,8 @@ def write_export(network: nn.Module, label: Label, place: Path, format: Format) 
                 f"{TOLERANCE:.0e}; nothing was kept; try another --format, and please report it"
             )
         files = sorted(passing.iterdir(), key=lambda file: file.suffix == place.suffix)
+        if len(files) > 1:  # killed between them, an old graph would run on new weights
+            place.unlink(missing_ok=True)
         for file in files:  # the one with the label last
             file.replace(place.with_name(file.name))
     except OSError as error:
@@ -131,6 +140,14 @@ def write_export(network: nn.Module, label: Label, place: Path, format: Format) 
         if passing:
             shutil.rmtree(passing, ignore_errors=True)
     return Exported(place, label.direction, off, shapes)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed exports left in a folder."""
+    for left in folder.glob(f"{PASSING}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > LEFT:
+                shutil.rmtree(left)
 
 
 def check_place(place: Path, format: Format, overwrite: bool) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import os
 import tempfile
 from collections import OrderedDict
 from pathlib import Path
@@ -18,6 +20,7 @@ from unpaired.data.decode import (
     read_picture,
 )
 from unpaired.data.tiff import check_segments
+from unpaired.errors import UserError
 
 HELD = 256 * 2**20
 """Bytes of decoded TIFF segments that are held, so that neighbouring strips don't decode twice."""
@@ -120,7 +123,7 @@ def open_source(path: Path) -> Source:
     """A picture file: a plain TIFF is read piece by piece; any other is decoded once, and what was
     decoded lies in an unnamed file from then on.
 
-    Raises: UnreadableImage.
+    Raises: UnreadableImage, UserError if there is no room for that file.
     """
     if path.suffix.lower() in (".tif", ".tiff", ".svs", ".btf"):
         with contextlib.suppress(ValueError, tifffile.TiffFileError):  # no plain one
@@ -129,9 +132,22 @@ def open_source(path: Path) -> Source:
 
 
 def unnamed(shape: tuple[int, ...], dtype: Any) -> Pixels:
-    """An array in a file without a name, which vanishes with it."""
-    with tempfile.TemporaryFile() as file:  # the mapping keeps it
-        return np.memmap(file, dtype, "w+", 0, shape)
+    """An array in a file without a name, which vanishes with it.
+
+    Raises: UserError if the disk has no room for all of it: a mapping that finds none later ends
+        the process.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    try:
+        with tempfile.TemporaryFile() as file:  # the mapping keeps it
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            return np.memmap(file, dtype, "w+", 0, shape)
+    except OSError as error:
+        raise UserError(
+            f'cannot keep {size / 1e6:.0f} MB of a picture in "{tempfile.gettempdir()}": '
+            f"{(error.strerror or str(error)).lower()}; make room or set TMPDIR to a larger disk"
+        ) from None
 
 
 def _spilled(picture: Picture) -> Picture:
