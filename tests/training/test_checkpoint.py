@@ -109,6 +109,31 @@ def test_a_full_disk_at_any_write_leaves_the_earlier_checkpoint_and_no_partial_o
     assert not list((copy / "checkpoints").glob(".*"))
 
 
+def test_a_full_disk_at_a_sample_grid_is_one_line_and_the_run_goes_on_from_its_checkpoint(
+    tmp_path, monkeypatch
+):
+    config = tiny_config(write_dataset(tmp_path / "data"), steps=4, checkpoint_every=2)
+    config = replace(config, sample_every=3)
+    whole_bytes = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if path.parent.name == "samples" and list(path.parent.glob("step_*")):  # not the first
+            whole_bytes(path, content[:10])
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return whole_bytes(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError, match="no space left on device; make room") as error:
+        train(config, tmp_path / "run", quiet=True)
+    assert "\n" not in str(error.value)
+    assert [p.name for p in (tmp_path / "run" / "samples").iterdir()] == ["step_00000000.png"]
+    assert read_state(find_checkpoint(tmp_path / "run"))[0].step == 2
+    monkeypatch.setattr(Path, "write_bytes", whole_bytes)
+    run = train(config, tmp_path / "run", resume=True, quiet=True)
+    assert read_state(find_checkpoint(run))[0].step == 4
+    assert len(list((run / "samples").iterdir())) == 3
+
+
 def test_only_the_last_and_the_pointed_at_are_kept(run, tmp_path):
     copy = copy_of(run, tmp_path)
     card, state = read_state(find_checkpoint(copy))

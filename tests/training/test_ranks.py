@@ -77,6 +77,7 @@ def write_what_ranks_compute(folder: Path) -> None:
         found = {
             "gradients": gradients,
             "history": {k: h.state() for k, h in still.history.items()},
+            "buffers": dict(still.method.named_buffers()),
         }
         found["after"] = moving.state().tensors
         torch.save(found, folder / f"{name}_{still.part.index}.pt")
@@ -119,6 +120,8 @@ def test_two_processes_compute_the_gradients_of_one_with_the_whole_batch(name, c
     for key, buffer in alone.history.items():
         assert buffer.state().shape == found["history"][key].shape
         torch.testing.assert_close(buffer.state(), found["history"][key], rtol=0, atol=1e-5)
+    for key, buffer in alone.method.named_buffers():  # batch norm's running statistics
+        torch.testing.assert_close(buffer, found["buffers"][key], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", [*METHODS, "bf16"])

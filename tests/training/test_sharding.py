@@ -2,19 +2,31 @@
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from accelerate import Accelerator
-from accelerate.utils import FullyShardedDataParallelPlugin
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from torch import Tensor
 
 from tests.methods.tiny import tiny_batch
 from tests.training.ranks import Ranks
 from tests.training.test_ranks import distance, gradients_of, make_trainer
+from unpaired.errors import UserError
 from unpaired.training import trainer as module
+from unpaired.training.sharding import is_asked_for
 
 NAMES = {"cyclegan": "size_based_wrap", "cut": "no_wrap"}
+
+
+def test_only_the_second_version_of_fsdp_is_taken_as_accelerate_tells_them_apart():
+    told = SimpleNamespace(distributed_type=DistributedType.FSDP, is_fsdp2=True)
+    assert is_asked_for(told)
+    told.is_fsdp2 = False
+    with pytest.raises(UserError, match="--fsdp_version 2"):
+        is_asked_for(told)
+    assert not is_asked_for(SimpleNamespace(distributed_type=DistributedType.MULTI_GPU))
 
 
 def sharded_trainer(name: str, lr: float) -> module.Trainer:

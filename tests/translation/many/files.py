@@ -68,9 +68,11 @@ def tar_of(members: dict[str, bytes]) -> bytes:
 
 
 def members_of(content: bytes) -> dict[str, bytes]:
-    """In the order they stand."""
+    """In the order they stand, each once."""
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        return {m.name: tar.extractfile(m).read() for m in tar}  # type: ignore[union-attr]
+        found = [(m.name, tar.extractfile(m).read()) for m in tar]  # type: ignore[union-attr]
+    assert len(dict(found)) == len(found), "a name stands there twice"
+    return dict(found)
 
 
 def pixels_of(content: bytes) -> np.ndarray:

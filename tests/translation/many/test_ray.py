@@ -43,7 +43,9 @@ def test_actors_do_what_ranks_do(tmp_path, cluster) -> None:
         translate_by_ray(order(run, folder, out=tmp_path / "out", format="tif"), 2)
 
 
-def test_an_actor_that_is_killed_is_replaced_and_its_block_done_again(tmp_path, cluster) -> None:
+def test_an_actor_that_is_killed_is_replaced_and_its_block_done_again(
+    tmp_path, cluster, caplog
+) -> None:
     from unpaired.translation.many.ray import translate_by_ray
 
     run = write_negative(tmp_path / "negative.onnx")
@@ -61,3 +63,4 @@ def test_an_actor_that_is_killed_is_replaced_and_its_block_done_again(tmp_path, 
     assert killed
     assert (outcome.translated, outcome.failed) == (1200, [])
     check_folder(tmp_path / "out", 1200)
+    assert caplog.text.count("an actor was lost and replaced") == 1

@@ -22,7 +22,7 @@ from unpaired.errors import UserError
 from unpaired.translation.many import record
 from unpaired.translation.many.shards import _ShardRun
 from unpaired.translation.many.sources import Share
-from unpaired.translation.many.stores import open_store
+from unpaired.translation.many.stores import FarStore, open_store
 from unpaired.translation.many.work import translate_many
 
 
@@ -177,6 +177,37 @@ def test_a_missing_shard_is_a_failure(tmp_path: Path, run: Path) -> None:
     outcome = translate_many(asked)
     assert outcome.translated == 7
     assert "no such file" in outcome.failed[0][1]
+
+
+def test_a_store_that_breaks_off_while_a_shard_is_read_fails_that_shard_alone(
+    tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients of object stores raise errors of their own, which are no OSError."""
+
+    class BrokenOff(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > 4000:
+                raise RuntimeError("Response payload is not completed")
+            return super().read(size)
+
+    far = fsspec.filesystem("memory")
+    far.store.clear()
+    for number in range(2):
+        far.pipe_file(f"/in/s-{number}.tar", tar_of(samples(number * 7, 7)))
+    opened = FarStore.open
+    monkeypatch.setattr(
+        FarStore,
+        "open",
+        lambda store, name: (
+            BrokenOff(store.read(name)) if name == "s-0.tar" else opened(store, name)
+        ),
+    )
+    outcome = translate_many(order(run, "memory://in/s-{0..1}.tar", out=tmp_path / "out"))
+    assert outcome.translated == 7
+    ((name, reason),) = outcome.failed
+    assert name == "memory://in/s-0.tar"
+    assert "response payload is not completed" in reason.lower()
+    assert [p.name for p in (tmp_path / "out").glob("*.tar")] == ["s-1.tar"]
 
 
 def test_killed_within_a_shard_nothing_of_it_is_there_and_it_is_done_again(

@@ -205,6 +205,25 @@ def test_nothing_half_written_appears(tmp_path: Path, far: fsspec.AbstractFileSy
         assert [name for name, _ in store.names()] == ["sub/a.tar"]
 
 
+def test_killed_while_a_picture_is_written_its_place_holds_what_it_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, whole = LocalStore(tmp_path / "out"), Path.write_bytes
+
+    def half(path: Path, content: bytes) -> int:
+        whole(path, content[: len(content) // 2])
+        raise KeyboardInterrupt
+
+    for before in (None, b"before"):
+        monkeypatch.setattr(Path, "write_bytes", half)
+        with pytest.raises(KeyboardInterrupt):
+            store.write("sub/a.png", b"half of it")
+        monkeypatch.setattr(Path, "write_bytes", whole)
+        found = [store.read(name) for name, _ in store.names()]
+        assert found == ([] if before is None else [before])
+        store.write("sub/a.png", b"before")
+
+
 def test_a_damaged_header_is_one_line(tmp_path: Path, run: Path) -> None:
     write_folder(tmp_path / "in", 1)
     asked = order(run, tmp_path / "in", out=tmp_path / "out")

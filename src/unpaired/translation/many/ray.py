@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from unpaired.data.remote import log
 from unpaired.errors import UserError
 from unpaired.translation.conveyor import Outcome
 from unpaired.translation.many import record
@@ -66,6 +67,8 @@ def translate_by_ray(order: Order, actors: int, on_progress: Progress | None = N
         for row in results.iter_rows():
             if row["wrong"]:
                 raise UserError(row["wrong"])
+            if row["anew"]:
+                log.warning("an actor was lost and replaced; what it was at was done again")
             made = record.outcome_of(row["outcome"])
             outcome.add(made)
             done += made.total
@@ -89,6 +92,9 @@ class _Actor:
 
     def __init__(self, order: Order) -> None:
         self.worker = Worker(order)
+        context = import_module("ray").get_runtime_context()
+        self.anew = bool(context.was_current_actor_reconstructed)
+        """In the place of one that was lost, which is told once."""
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         pieces = [Piece(*piece) for piece in json.loads(row["pieces"])]
@@ -96,4 +102,5 @@ class _Actor:
             outcome, wrong = self.worker.do(pieces), ""
         except UserError as error:
             outcome, wrong = Outcome(), str(error)
-        return {"outcome": json.dumps(asdict(outcome)), "wrong": wrong}
+        told, self.anew = self.anew, False
+        return {"outcome": json.dumps(asdict(outcome)), "wrong": wrong, "anew": told}

@@ -18,7 +18,7 @@ from unpaired.errors import UserError
 from unpaired.translation.conveyor import Conveyor, Job, Outcome, reason_of
 from unpaired.translation.many.record import FOLDER, outcome_of
 from unpaired.translation.many.sources import is_picture
-from unpaired.translation.many.stores import Store
+from unpaired.translation.many.stores import Store, as_oserror
 from unpaired.translation.naming import bare
 from unpaired.translation.output import Format
 from unpaired.translation.tiling.tiler import Tiler
@@ -181,7 +181,9 @@ class _Watched:
         self.file, self.last = file, b""
 
     def read(self, size: int) -> bytes:
-        found = self.file.read(size)
+        """Raises: OSError, whatever the store raises."""
+        with as_oserror():
+            found = self.file.read(size)
         self.last = (self.last + found)[-len(END) :]
         return found
 

@@ -190,7 +190,7 @@ class FarStore(Store):
 
     def names(self, but: Store | None = None) -> Iterator[Found]:
         try:
-            with _as_oserror():
+            with as_oserror():
                 listed: dict[str, Any] = self.files.find(self.root, detail=True)
         except FileNotFoundError:
             listed = {}
@@ -211,17 +211,17 @@ class FarStore(Store):
         return f"{self.root}/{name}"
 
     def read(self, name: str) -> bytes:
-        with _as_oserror():
+        with as_oserror():
             content: bytes = self.files.cat_file(self.path(name))
         return content
 
     def open(self, name: str) -> IO[bytes]:
-        with _as_oserror():
+        with as_oserror():
             file: IO[bytes] = self.files.open(self.path(name), "rb", cache_type="readahead")
         return file
 
     def write(self, name: str, content: bytes) -> None:
-        with _as_oserror():
+        with as_oserror():
             self.files.pipe_file(self.path(name), content)
 
     def claim(self, name: str, content: bytes) -> None:
@@ -232,7 +232,7 @@ class FarStore(Store):
         with tempfile.TemporaryFile() as file:  # has no name: nothing is left of it if killed
             yield file
             file.seek(0)
-            with _as_oserror():
+            with as_oserror():
                 far = self.files.open(self.path(name), "wb")
                 try:
                     shutil.copyfileobj(file, far, 1 << 22)
@@ -242,7 +242,7 @@ class FarStore(Store):
                 far.close()
 
     def remove(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError), _as_oserror():
+        with contextlib.suppress(FileNotFoundError), as_oserror():
             self.files.rm_file(self.path(name))
 
 
@@ -252,7 +252,7 @@ def without_credentials(url: str) -> str:
 
 
 @contextlib.contextmanager
-def _as_oserror() -> Iterator[None]:
+def as_oserror() -> Iterator[None]:
     """Every store has errors of its own; for us each is one of reading or writing."""
     try:
         yield
