@@ -104,6 +104,16 @@ def test_a_jpeg_of_which_libjpeg_says_that_it_is_corrupt_is_refused():
         read_picture(Member("a.jpg", content[: start + 300] + content[start + 900 :]))
 
 
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "BMP"])
+def test_of_a_file_not_even_the_last_byte_may_be_missing(format):
+    """Of a BMP it may be padding, which no decoder misses."""
+    content = saved(Image.fromarray(base()), format)
+    assert read_picture(Member("whole", content)).pixels.shape == base().shape
+    for missing in (1, 2, len(content) // 2):
+        with pytest.raises(UnreadableImage):
+            read_picture(Member("cut", content[:-missing]))
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
