@@ -277,6 +277,26 @@ def test_a_header_of_zeros_is_no_end(stream, tmp_path):
         open_shard(str(shard), stream=stream)
 
 
+def test_a_shard_that_shrank_since_it_was_looked_through_gives_no_part_of_a_picture(tmp_path):
+    write_shards(tmp_path / "x")
+    shard = tmp_path / "x" / "s-0.tar"
+    entry = index(str(shard))[0]
+    shard.write_bytes(shard.read_bytes()[: entry.offset + entry.size - 1])
+    with pytest.raises(UserError, match=f"{entry.size - 1} bytes where {entry.size} were asked"):
+        read(entry)
+
+
+def test_a_stream_whose_shard_lost_pictures_since_the_start_is_said_to_have_changed(tmp_path):
+    write_shards(tmp_path / "x")
+    y = write_pictures(tmp_path / "y", 3, 1)
+    data = open_dataset(x=at(str(tmp_path / "x"), "#stream"), y=y)
+    last = [name for name in data.train_x.names if name.startswith("s-1.tar/")][-1]
+    write_shards(tmp_path / "fewer", pictures=9)  # of which s-1.tar has one
+    (tmp_path / "fewer" / "s-1.tar").replace(tmp_path / "x" / "s-1.tar")
+    with pytest.raises(UserError, match="pictures are gone; it changed since the start"):
+        data.train_x.read(data.train_x.names.index(last))
+
+
 @pytest.mark.parametrize("stream", ["", "#stream"])
 def test_a_bad_picture_in_a_shard_is_skipped_as_one_in_a_folder(stream, tmp_path, monkeypatch):
     write_shards(tmp_path / "x", pictures=42, per_shard=14)

@@ -30,7 +30,7 @@ from unpaired.errors import UserError
 PLAIN, PACKED = (".tar",), (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 STREAM = "#stream"  # ends a URL whose shards are to be read from end to end
 BLOCK = 1 << 20  # bytes asked for at once while looking for headers
-VERSION = 1  # of indices that are kept
+VERSION = 2  # of indices that are kept
 
 
 class DamagedShard(Exception):  # noqa: N818 - the file is at fault
@@ -189,7 +189,7 @@ def _found(files: Any, path: str, size: int | None, seekable: bool) -> list[Plac
             places = [place for member in archive if (place := _picture(member))]
             at = archive.offset
         file.seek(at)
-        end = file.read(2 * tarfile.BLOCKSIZE)  # a header of zeros isn't the end
+        end = file.read(BLOCK)  # a header of zeros isn't the end
         if len(end) < tarfile.BLOCKSIZE or any(end):
             raise ValueError(f"damaged or cut short at byte {at}")
         size = size if size is not None else file.seek(0, os.SEEK_END)

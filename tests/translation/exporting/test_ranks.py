@@ -9,14 +9,20 @@ from unpaired.translation import loading
 from unpaired.translation.exporting.sessions import threads_of_rank
 
 
-def test_ranks_that_start_together_export_once(tmp_path, monkeypatch):
+def test_ranks_that_start_together_export_once_and_say_that_they_wait(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.setenv("UNPAIRED_CACHE", str(tmp_path / "cache"))
     (tmp_path / "checkpoint.json").write_text("{}")
-    exports = []
+    exports, waited = [], []
 
     def export(checkpoint, place, **options):
         exports.append(place)
-        time.sleep(0.2)
+        said, end = "", time.monotonic() + 60
+        while "waiting for another process" not in said and time.monotonic() < end:
+            time.sleep(0.01)
+            said += capsys.readouterr().err
+        waited.append("waiting for another process" in said)
         place.write_bytes(b"exported")
 
     monkeypatch.setattr("unpaired.translation.exporting.export.export", export)
@@ -32,6 +38,7 @@ def test_ranks_that_start_together_export_once(tmp_path, monkeypatch):
         rank.join()
     assert found == [b"exported"] * 4
     assert len(exports) == 1
+    assert waited == [True]
 
 
 def test_ranks_of_a_machine_share_its_processors(monkeypatch):
