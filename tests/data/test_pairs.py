@@ -384,18 +384,19 @@ def test_a_geometry_of_its_own_for_y_is_refused_for_pairs(images):
 
 
 def test_the_validation_share_holds_pairs_together(tmp_path, monkeypatch):
-    from unpaired.training import run
+    from unpaired.methods import METHODS
+    from unpaired.training.run import train
     from unpaired.training.validation import Judgement
 
     folder, seen = write_pairs(tmp_path / "d", train=25), {}
-    monkeypatch.setattr(run.METHODS["cyclegan"], "paired", True)
+    monkeypatch.setattr(METHODS["cyclegan"], "paired", True)
 
     def judge(shown):
         seen["x"], seen["y"] = shown.x, shown.y
         return Judgement(1.0)
 
     config = tiny_config(folder, steps=1, evaluate_every=1)
-    run.train(config, tmp_path / "run", judge=judge, quiet=True)
+    train(config, tmp_path / "run", judge=judge, quiet=True)
     assert len(seen["x"]) == 2
     np.testing.assert_allclose(seen["y"] - seen["x"], 1 / 127.5, atol=1e-6)
 

@@ -14,7 +14,8 @@ from unpaired.reproduction.training import Training, complete, plan, swapped, tr
 from unpaired.training.card import read_card
 from unpaired.training.config import TrainConfig
 from unpaired.training.finding import find_checkpoint
-from unpaired.training.run import DivergedError, train
+from unpaired.training.loop import DivergedError
+from unpaired.training.run import train
 
 OUT = Path("out")
 TWO_WAYS = TrainConfig(settings=tiny_settings("cyclegan"), method="cyclegan", data="d", seed=5)

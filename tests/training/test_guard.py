@@ -12,7 +12,8 @@ from unpaired.training import run as module
 from unpaired.training.checkpoint import read_state
 from unpaired.training.finding import find_checkpoint
 from unpaired.training.guard import Guard
-from unpaired.training.run import DivergedError, train
+from unpaired.training.loop import DivergedError, Loop
+from unpaired.training.run import train
 
 GOOD, BAD = torch.tensor(1.0), torch.tensor(torch.inf)
 
@@ -49,7 +50,7 @@ def test_a_diverging_run_stops_with_the_last_good_state_however_late_the_host_lo
 ):
     """Steps 3 and 6 to 8 are broken, 9 and 10 sound again; the host must look at 5, 6 and 10."""
 
-    class LookingRarely(module._Run):
+    class LookingRarely(Loop):
         def __init__(self, *args):
             super().__init__(*args)
             self.look_every = look_every
@@ -63,7 +64,7 @@ def test_a_diverging_run_stops_with_the_last_good_state_however_late_the_host_lo
             terms["cycle_x"] = terms["cycle_x"] * torch.nan
         return terms
 
-    monkeypatch.setattr(module, "_Run", LookingRarely)
+    monkeypatch.setattr(module, "Loop", LookingRarely)
     monkeypatch.setattr(CycleGAN, "generator_losses", broken)
     data = write_dataset(tmp_path / "data")
     config = tiny_config(data, steps=30, patience=3, log_every=6, checkpoint_every=5)

@@ -22,14 +22,14 @@ import sys, time
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from unpaired.training import run as module
 from unpaired.training.config import read_yaml
 from unpaired.training.interruption import Interrupted
 from unpaired.training.run import train
+from unpaired.training.trainer import Trainer
 
 slow = float(sys.argv[4])
-step = module.Trainer.step
-module.Trainer.step = lambda *a: (time.sleep(slow), step(*a))[1]
+step = Trainer.step
+Trainer.step = lambda *a: (time.sleep(slow), step(*a))[1]
 try:
     train(read_yaml(Path(sys.argv[1])), Path(sys.argv[2]), resume=sys.argv[3] == "resume")
 except Interrupted as stop:

@@ -46,14 +46,15 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from tests.training.test_watch import judge
-from unpaired.training import run as module
 from unpaired.training.config import read_yaml
+from unpaired.training.run import train
+from unpaired.training.trainer import Trainer
 
 slow = float(sys.argv[4])
-step = module.Trainer.step
-module.Trainer.step = lambda *a: (time.sleep(slow), step(*a))[1]
+step = Trainer.step
+Trainer.step = lambda *a: (time.sleep(slow), step(*a))[1]
 resume = sys.argv[3] == "resume"
-module.train(read_yaml(Path(sys.argv[1])), Path(sys.argv[2]), resume=resume, judge=judge)
+train(read_yaml(Path(sys.argv[1])), Path(sys.argv[2]), resume=resume, judge=judge)
 """
 
 
@@ -236,7 +237,7 @@ def test_nothing_of_the_test_split_reaches_training_or_the_judge(dataset, tmp_pa
             super().__init__(judge, held, trainer)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("unpaired.training.run.Evaluator", Spy)
+        patch.setattr("unpaired.training.session.Evaluator", Spy)
         train(watched(dataset, steps=1), tmp_path / "run", judge=lambda s: Judgement(0), quiet=True)
     data = open_dataset(str(dataset))
     config = watched(dataset)

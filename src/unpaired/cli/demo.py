@@ -26,7 +26,7 @@ def run(arguments: list[str]) -> int:
     options = parse(DemoOptions, arguments, "unpaired demo")
     from unpaired.demo import demo as run_demo
     from unpaired.training.interruption import Interrupted
-    from unpaired.training.run import DivergedError
+    from unpaired.training.loop import DivergedError
 
     out = Path(options.out) if options.out else free_folder(Path("runs"), "demo", bare=True)
     try:

@@ -50,9 +50,9 @@ def run(arguments: list[str]) -> int:
     from unpaired.methods import METHODS
     from unpaired.training.config import TrainConfig, read_yaml, with_changes
     from unpaired.training.interruption import Interrupted
+    from unpaired.training.loop import DivergedError
     from unpaired.training.presets import PRESETS, apply_preset
     from unpaired.training.ranks import LostRankError
-    from unpaired.training.run import DivergedError
     from unpaired.training.tracking import read_metrics
 
     if not arguments or (arguments[0].startswith("-") and {"-h", "--help"} & set(arguments)):

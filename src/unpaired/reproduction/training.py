@@ -17,7 +17,7 @@ from unpaired.training.card import read_card
 from unpaired.training.checkpoint import read_progress
 from unpaired.training.config import TrainConfig, read_yaml, refuse_changes
 from unpaired.training.finding import find_checkpoint
-from unpaired.training.run import DivergedError
+from unpaired.training.loop import DivergedError
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -61,6 +62,11 @@ class Journal:
         numbers = {name: float(value) for name, value in losses.items()}
         progress = min(1.0, self.pace.progress(step))
         self.reporter.show(step, progress, numbers, self.pace.rate, self.pace.left(progress))
+
+    def picture(self, step: int, pixels: np.ndarray) -> None:
+        """A sample grid, (H, W, 3) uint8."""
+        if self.tracker is not None:
+            self.tracker.picture(step, pixels)
 
     def judged(self, step: int, judgement: Judgement, watch: Watch) -> None:
         """What an evaluation gave, after `watch` took its score; of the findings, news are said."""
