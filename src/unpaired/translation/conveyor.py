@@ -99,6 +99,22 @@ class Conveyor(ABC):
         name = job.source.name if isinstance(job.source, Member) else str(job.source)
         self.outcome.failed.append((name, reason))
 
+    def attempt(self, job: Job, place: Path, stream: Callable[[], None]) -> None:
+        """Have `stream` take an input to its place by itself, and count what becomes of it.
+
+        Raises: UserError if it can't be written and no other picture would fare better.
+        """
+        try:
+            stream()
+        except UnreadableImage as error:
+            self.fail(job, error.reason)
+        except UserError as error:
+            self.fail(job, str(error))
+        except OSError as error:
+            self.not_written(job, place, error)
+        else:
+            self.written(job)
+
     def work(self, jobs: Iterable[Job], batch: int) -> Iterator[int]:
         """Do all of them; gives how many were read so far, after each.
 

@@ -189,23 +189,18 @@ class _FolderRun(Conveyor):
 
     def _stream(self, job: Job) -> None:
         """Translate a file that is never held as a whole, to a TIFF."""
-        assert self.tiler
         place = job.output("tif")
-        try:
+
+        def stream() -> None:
+            assert self.tiler
             if self.format not in (None, "tif"):
                 raise UserError(f"too large for {self.format}; give --format tif")
             if self._is_input(place):
                 raise UserError(f'would overwrite the input "{place}"; choose another --out')
             self.make_folder(place.parent)
             self.tiler.stream(path_of(job.source), place)
-        except UnreadableImage as error:
-            self.fail(job, error.reason)
-        except UserError as error:
-            self.fail(job, str(error))
-        except OSError as error:
-            self.not_written(job, place, error)
-        else:
-            self.written(job)
+
+        self.attempt(job, place, stream)
 
     def done(self, job: Job) -> bool:
         """Whether its translation stands in `out`, and is to be left there."""

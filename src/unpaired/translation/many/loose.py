@@ -123,17 +123,12 @@ class _LooseRun(Conveyor):
             self.fail(job, "too large to be held; translate it to a tif in a folder of a disk")
             return
         place = self.out.path(str(job.output("tif")))
-        try:
+
+        def stream() -> None:
             place.parent.mkdir(parents=True, exist_ok=True)
             self.tiler.stream(source, place)
-        except UnreadableImage as error:
-            self.fail(job, error.reason)
-        except UserError as error:
-            self.fail(job, str(error))
-        except OSError as error:
-            self.not_written(job, place, error)
-        else:
-            self.written(job)
+
+        self.attempt(job, place, stream)
 
     def write(self, place: Path, content: bytes) -> None:
         self.out.write(PurePosixPath(place).as_posix(), content)
