@@ -22,6 +22,7 @@ EXTRAS = {
     "s3": "s3fs",
     "gs": "gcsfs",
     "gcs": "gcsfs",
+    "az": "adlfs",
 }
 """What fsspec needs for a protocol, beside itself."""
 NO_USE = (UserError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
@@ -65,21 +66,31 @@ def _too_many(pattern: str) -> UserError:
     return UserError(f'"{pattern}" stands for over {MOST:,} names; give fewer at a time')
 
 
-def filesystem(url: str) -> tuple[Any, str]:
+def filesystem(url: str, **options: Any) -> tuple[Any, str]:
     """fsspec's file system of a URL, and its path there.
 
-    Raises: UserError if the protocol is unknown or needs a package that is missing.
+    Args: options: of the file system, beside those that the URL has.
+    Raises: UserError if fsspec or what it needs for the protocol is missing, or none is known.
     """
-    from fsspec.core import url_to_fs
-
-    protocol = url.partition("://")[0]
+    protocol, shown = url.partition("://")[0], without_credentials(url)
     try:
-        return url_to_fs(url)
-    except ImportError:
-        package = EXTRAS.get(protocol, f"fsspec's package for {protocol}")
-        raise UserError(f'"{url}" needs {package}; run: pip install {package}') from None
+        from fsspec.core import url_to_fs
+
+        files, path = url_to_fs(url, **options)
+    except ImportError as error:
+        own = (error.name or "").startswith("fsspec")
+        package = "'unpaired[shards]'" if own else EXTRAS.get(protocol)
+        what = f"run: pip install {package}" if package else str(error)
+        raise UserError(f'"{shown}" needs a package that is missing; {what}') from None
     except ValueError as error:
-        raise UserError(f'"{url}": {error}; check the protocol before ://') from None
+        reason = " ".join(str(error).split())
+        raise UserError(f'"{shown}": {reason}; check the protocol before ://') from None
+    return files, path
+
+
+def without_credentials(url: str) -> str:
+    """A URL as it may be shown and kept."""
+    return re.sub(r"//[^/@]*@", "//", url)
 
 
 def protocols_of(files: Any) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from unpaired.data.opening import regular
+from unpaired.data.remote import filesystem, without_credentials
 from unpaired.errors import UserError
 from unpaired.whole import passing_name, write_whole
 
@@ -173,20 +174,9 @@ class FarStore(Store):
 
     def __init__(self, url: str) -> None:
         self.place = without_credentials(url).rstrip("/")
-        try:
-            from fsspec.core import url_to_fs
-
-            # what is listed is listed once: keeping it would take a gigabyte for a million names
-            self.files, root = url_to_fs(url, use_listings_cache=False)
-        except ImportError as error:
-            scheme = url.split(":", 1)[0]
-            package = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs"}.get(scheme)
-            package = "aiohttp" if scheme.startswith("http") else package
-            what = f"pip install {package}" if package else str(error)
-            raise UserError(f'to reach "{self.place}": {what}') from None
-        except ValueError as error:
-            raise UserError(f'"{self.place}": {_first_line(error)}; check the address') from None
-        self.root: str = root.rstrip("/")
+        # what is listed is listed once: keeping it would take a gigabyte for a million names
+        self.files, root = filesystem(url, use_listings_cache=False)
+        self.root = root.rstrip("/")
 
     def names(self, but: Store | None = None) -> Iterator[Found]:
         try:
@@ -244,11 +234,6 @@ class FarStore(Store):
     def remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError), as_oserror():
             self.files.rm_file(self.path(name))
-
-
-def without_credentials(url: str) -> str:
-    """A URL as it may be shown and kept."""
-    return re.sub(r"//[^/@]*@", "//", url)
 
 
 @contextlib.contextmanager
