@@ -15,6 +15,7 @@ FLOORS = [
     "launch",
     "cache",
     "whole",
+    "shortage",
     "options",
     "plain_yaml",
     "data",

@@ -13,7 +13,7 @@ from numpy.random import Generator
 from benchmarks.faults.runs import Bench, start
 from benchmarks.tiling import translator
 from unpaired.data.decode import Picture
-from unpaired.data.shortage import is_shortage
+from unpaired.shortage import is_shortage
 from unpaired.translation.tiling.tiler import Tiler
 
 SIDE, FILTERS = 384, 16

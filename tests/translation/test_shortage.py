@@ -7,8 +7,8 @@ import torch
 from tests.translation.fakes import negative, noise, save
 from tests.translation.tiling.networks import translator
 from unpaired.data.decode import Picture, read_picture
-from unpaired.data.shortage import is_shortage
 from unpaired.errors import UserError
+from unpaired.shortage import is_shortage
 from unpaired.translation.folder import translate_files
 from unpaired.translation.tiling import tiler as module
 from unpaired.translation.tiling.exact import Exact

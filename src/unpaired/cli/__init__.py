@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from unpaired import launch
-from unpaired.data.shortage import is_shortage
 from unpaired.errors import SaidElsewhere, UserError
 from unpaired.options import nearest
+from unpaired.shortage import is_shortage
 
 ABOUT = """usage: unpaired VERB [OPTIONS]
 

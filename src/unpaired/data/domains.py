@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from unpaired.data.agreement import PROBED, Checked, agree, converted
 from unpaired.data.catalog import NAMED_SETS, Pictures
-from unpaired.data.checked import PROBED, Checked, agree, converted
 from unpaired.data.decode import (
     Pixels,
     UnreadableImage,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unpaired.data.checked import PROBED, UNREADABLE_SHARE, Checked, agree, converted
+from unpaired.data.agreement import PROBED, UNREADABLE_SHARE, Checked, agree, converted
 from unpaired.data.decode import UnreadableImage, probe, read_picture
 from unpaired.data.domains import DataSet, Domain
 from unpaired.data.layouts import held_out_name, list_images
@@ -25,6 +23,7 @@ from unpaired.data.shards import (
     DamagedShard,
     Entry,
     Shard,
+    digest,
     is_shards,
     open_shard,
     opened_stream,
@@ -71,7 +70,7 @@ def collection(spec: str) -> Collection:
     if not files:
         raise UserError(f'no folder of images at "{spec}"; check the path')
     names = tuple(file.relative_to(root).as_posix() for file in files)
-    state = _digest([(n, f.lstat().st_size, f.lstat().st_mtime_ns) for n, f in zip(names, files)])
+    state = digest([(n, f.lstat().st_size, f.lstat().st_mtime_ns) for n, f in zip(names, files)])
     return Collection(spec, names, _FetchFiles(tuple(files)), state)
 
 
@@ -104,7 +103,7 @@ def of_shards(spec: str, urls: Sequence[str]) -> Collection:
     if not entries:
         raise UserError(f'no images in "{spec}"; check that the tar files hold .jpg, .png, ...')
     part = np.repeat(np.arange(len(shards)), [len(shard.entries) for shard in shards])
-    names, state = _names(entries), _digest([(s.url, s.state) for s in shards])
+    names, state = _names(entries), digest([(s.url, s.state) for s in shards])
     where = tuple(shard.url for shard in shards)
     offset = np.array([entry.offset for entry in entries], dtype=np.int64)
     size = np.array([entry.size for entry in entries], dtype=np.int64)
@@ -302,7 +301,3 @@ class _ShardStream(Stream):
                     if len(found) < size:
                         raise OSError(f"{self.urls[part]} broke off")
                     yield offset, Member(f"{self.urls[part]}/{name}", found)
-
-
-def _digest(told: object) -> str:
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]

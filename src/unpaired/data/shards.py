@@ -132,7 +132,7 @@ def open_shard(url: str, stream: bool = False) -> Shard:
     except OSError as error:
         raise _gone(url, error) from None
     entries = tuple(Entry(url, *place) for place in places)
-    shard = Shard(url, seekable, state or _digest(places), entries)
+    shard = Shard(url, seekable, state or digest(places), entries)
     if state:
         _keep(file, shard)
     return shard
@@ -152,10 +152,11 @@ def _state(facts: dict[str, Any]) -> str:
     known += [facts.get(n) for n in ("created", "updated", "md5Hash", "ino")]
     if not any(known):
         return ""
-    return _digest([facts.get("size"), *map(str, known)])
+    return digest([facts.get("size"), *map(str, known)])
 
 
-def _digest(told: Any) -> str:
+def digest(told: object) -> str:
+    """24 hex digits of something plain; others as soon as it changes."""
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
 
 

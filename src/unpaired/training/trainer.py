@@ -15,10 +15,10 @@ from unpaired.errors import UserError
 from unpaired.methods import Method
 from unpaired.methods.base import Batch
 from unpaired.networks.whole_batch import Part, holding, see_whole_batch
-from unpaired.training.averaging import Mean, take_from_main, whole_batch
 from unpaired.training.checkpoint import State
 from unpaired.training.config import TrainConfig
 from unpaired.training.ema import EMA
+from unpaired.training.exchange import Mean, take_from_main, whole_batch
 from unpaired.training.guard import Guard
 from unpaired.training.history import History
 from unpaired.training.player import Player

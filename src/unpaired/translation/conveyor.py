@@ -11,8 +11,8 @@ from pathlib import Path
 
 from unpaired.data.decode import Picture, UnreadableImage
 from unpaired.data.opening import Encoded, Member
-from unpaired.data.shortage import is_shortage
 from unpaired.errors import UserError
+from unpaired.shortage import is_shortage
 from unpaired.translation.output import Format, Unwritable, choose_format, encode
 from unpaired.translation.overlap import Overlap, Task
 

@@ -12,8 +12,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from unpaired.data.shortage import is_shortage
 from unpaired.errors import UserError
+from unpaired.shortage import is_shortage
 from unpaired.translation.exporting.label import INPUT, KEY, OUTPUT, Label, read_label
 
 Images = NDArray[np.float32]

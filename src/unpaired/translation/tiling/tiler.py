@@ -13,8 +13,8 @@ import tifffile
 
 from unpaired.data.decode import MAX_PIXELS, Picture, measure
 from unpaired.data.opening import opened
-from unpaired.data.shortage import give_back, is_shortage
 from unpaired.errors import UserError
+from unpaired.shortage import give_back, is_shortage
 from unpaired.translation.tiling.sinks import write_tiff
 from unpaired.translation.tiling.sources import Held, Source, open_source, plain
 from unpaired.translation.translator import Translator
