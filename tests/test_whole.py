@@ -1,6 +1,11 @@
 """A file is whole or not there, whoever else writes it."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from unpaired.whole import passing_name, write_whole
 
@@ -38,3 +43,16 @@ def test_a_link_under_the_passing_name_is_not_followed(tmp_path: Path) -> None:
     write_whole(path, b"whole")
     assert path.read_bytes() == b"whole"
     assert victim.read_bytes() == b"mine"
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no names of open files")
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1"])
+def test_what_is_printed_to_is_written_to_and_never_replaced(tmp_path: Path, name: str) -> None:
+    code = (
+        "from pathlib import Path; from unpaired.whole import write_whole; print('before');"
+        f"write_whole(Path('{name}'), 'told\\n'); print('after')"
+    )
+    with (tmp_path / "printed").open("wb") as file:
+        subprocess.run([sys.executable, "-c", code], check=True, stdout=file)
+    assert (tmp_path / "printed").read_text() == "before\ntold\nafter\n"
+    assert os.path.islink("/dev/stdout")  # noqa: PTH114

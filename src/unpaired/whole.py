@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import stat
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,8 @@ def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> N
 
     Killed at any moment, or on a full disk, this leaves under `path` what stood there before; what
     is left under the passing name is replaced by the next attempt. A link is replaced, not
-    followed. What is no file, such as /dev/stdout, is written as it is.
+    followed. What is no file is written as it is, and so is what this process has open, such as
+    /dev/stdout, wherever it leads.
 
     Args:
         content: text is written in UTF-8.
@@ -24,6 +27,11 @@ def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> N
     Raises: OSError.
     """
     content = content.encode() if isinstance(content, str) else content
+    if (descriptor := _descriptor(path)) is not None:
+        sys.stdout.flush()
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(content)
+        return
     if path.exists() and not path.is_file():
         path.write_bytes(content)
         return
@@ -34,6 +42,15 @@ def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> N
         passing.replace(path)
     if durable:
         sync(path.parent)
+
+
+def _descriptor(path: Path) -> int | None:
+    """The number of the open file that it is a name of, as /dev/stdout is of 1."""
+    name = str(path)
+    if name in ("/dev/stdout", "/dev/stderr"):
+        return 1 if name == "/dev/stdout" else 2
+    found = re.fullmatch(r"(?:/dev|/proc/self)/fd/(\d{1,9})", name)
+    return int(found[1]) if found else None
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from unpaired.cli.outputs import check_writable
 from unpaired.errors import UserError
 from unpaired.evaluation.valid_json import json_text
 from unpaired.options import nearest, parse, take_all
+from unpaired.whole import write_whole
 
 
 @dataclass(frozen=True)
@@ -101,5 +102,5 @@ def run(arguments: list[str]) -> int:
     )
     show(found, sys.stdout)
     if asked.json:
-        Path(asked.json).write_text(json_text(found.numbers()), encoding="utf-8")
+        write_whole(Path(asked.json), json_text(found.numbers()))
     return 0

@@ -11,6 +11,7 @@ from tyro.conf import Positional
 from unpaired.cli.outputs import check_writable
 from unpaired.errors import UserError
 from unpaired.options import nearest, parse
+from unpaired.whole import write_whole
 
 
 @dataclass(frozen=True)
@@ -52,5 +53,5 @@ def run(arguments: list[str]) -> int:
     report = check_dataset(options.data, options.x, options.y)
     print(report.text())
     if options.json:
-        Path(options.json).write_text(json.dumps(report.as_dict(), indent=1), encoding="utf-8")
+        write_whole(Path(options.json), json.dumps(report.as_dict(), indent=1))
     return 0

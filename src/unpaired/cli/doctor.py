@@ -9,6 +9,7 @@ from pathlib import Path
 from unpaired.cli.outputs import check_writable
 from unpaired.errors import UserError
 from unpaired.options import parse
+from unpaired.whole import write_whole
 
 
 @dataclass(frozen=True)
@@ -39,5 +40,5 @@ def run(arguments: list[str]) -> int:
         for name, value in facts.items():
             print(f"  {name:<24} {value}")
     if options.json:
-        Path(options.json).write_text(json.dumps(findings, indent=1), encoding="utf-8")
+        write_whole(Path(options.json), json.dumps(findings, indent=1))
     return 0

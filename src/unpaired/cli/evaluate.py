@@ -14,6 +14,7 @@ from unpaired.cli.outputs import check_apart, check_writable
 from unpaired.errors import UserError
 from unpaired.evaluation.valid_json import json_text
 from unpaired.options import parse
+from unpaired.whole import write_whole
 
 
 @dataclass(frozen=True)
@@ -90,5 +91,5 @@ def run(arguments: list[str]) -> int:
         numbers = {"runs": numbers, "methods": compared(entries)}
     if options.json:
         content = numbers if len(folders) > 1 else next(iter(numbers.values()))
-        Path(options.json).write_text(json_text(content), encoding="utf-8")
+        write_whole(Path(options.json), json_text(content))
     return 0

@@ -12,6 +12,7 @@ from tyro.conf import Positional
 
 from unpaired.cli.outputs import check_writable
 from unpaired.options import parse
+from unpaired.whole import write_whole
 
 
 @dataclass(frozen=True)
@@ -63,5 +64,5 @@ def run(arguments: list[str]) -> int:
             "tolerance": TOLERANCE,
             "shapes": made.shapes,
         }
-        Path(options.json).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        write_whole(Path(options.json), json.dumps(facts, indent=1))
     return 0

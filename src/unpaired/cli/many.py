@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import time
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from unpaired.translation.many import record
 from unpaired.translation.many.sources import Share, share_of
 from unpaired.translation.many.stores import open_store
 from unpaired.translation.many.work import Order, translate_many
+from unpaired.whole import write_whole
 
 if TYPE_CHECKING:
     from unpaired.cli.translate import TranslateOptions
@@ -85,17 +85,8 @@ def _tell_total(options: TranslateOptions, share: Share) -> None:
             "skipped": whole.skipped,
             "failed": failed,
         }
-        _write_json(Path(options.json), json.dumps(facts, indent=1))
-
-
-def _write_json(path: Path, text: str) -> None:
-    """Two ranks may both be the last, and write the same at the same time."""
-    if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")  # /dev/stdout
-        return
-    own = path.with_name(f".{uuid.uuid4().hex}.part")
-    own.write_text(text, encoding="utf-8")
-    own.replace(path)
+        # two ranks may both be the last, and write the same at the same time
+        write_whole(Path(options.json), json.dumps(facts, indent=1))
 
 
 def _counts(outcome: Outcome) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unpaired.errors import UserError
+from unpaired.whole import write_whole
 
 if TYPE_CHECKING:  # it brings torch
     from unpaired.translation.folder import Summary
@@ -32,7 +33,10 @@ def check_writable(file: str | None, option: str = "--json") -> None:
     if path.is_dir() or not path.parent.is_dir():
         wrong = "a folder" if path.is_dir() else "in a folder that is not there"
         raise UserError(f'{option} "{file}" is {wrong}; give a file in an existing folder')
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
+    there = [path] if path.exists() else []
+    if not there or (path.is_file() and not path.is_symlink()):  # it is made beside and moved there
+        there.append(path.parent)
+    if not all(os.access(place, os.W_OK) for place in there):
         raise UserError(f'{option} "{file}" may not be written; give another file')
 
 
@@ -59,5 +63,5 @@ def tell(summary: Summary, done: str, out: str, file: str | None, **facts: str) 
     if file:
         failed = [{"path": str(path), "reason": reason} for path, reason in summary.failed]
         counts = {done: summary.translated, "skipped": summary.skipped, "failed": failed, **facts}
-        Path(file).write_text(json.dumps(counts, indent=1), encoding="utf-8")
+        write_whole(Path(file), json.dumps(counts, indent=1))
     return 1 if summary.failed else 0

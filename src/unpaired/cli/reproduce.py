@@ -14,6 +14,7 @@ from unpaired.cli.outputs import check_writable
 from unpaired.errors import UserError
 from unpaired.evaluation.valid_json import json_text
 from unpaired.options import nearest, parse, peek, take, take_all
+from unpaired.whole import write_whole
 
 C = TypeVar("C")
 
@@ -104,7 +105,7 @@ def run(arguments: list[str]) -> int:
     print(result.text)
     print(result.page)
     if options.json:
-        Path(options.json).write_text(json_text(result.numbers), encoding="utf-8")
+        write_whole(Path(options.json), json_text(result.numbers))
     return 1 if result.numbers["failed"] else 0
 
 

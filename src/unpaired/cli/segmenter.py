@@ -13,6 +13,7 @@ from unpaired.cli.outputs import check_writable
 from unpaired.errors import UserError
 from unpaired.evaluation.valid_json import json_text
 from unpaired.options import nearest, parse
+from unpaired.whole import write_whole
 
 
 @dataclass(frozen=True)
@@ -93,5 +94,5 @@ def run(arguments: list[str]) -> int:
     print(options.out)
     if options.json:
         told = {"out": options.out, "data": card.data, "training": card.training, **card.ceiling}
-        Path(options.json).write_text(json_text(told), encoding="utf-8")
+        write_whole(Path(options.json), json_text(told))
     return 0

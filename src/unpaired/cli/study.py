@@ -12,6 +12,7 @@ from tyro.conf import Positional
 from unpaired.cli.outputs import check_writable
 from unpaired.errors import UserError
 from unpaired.options import nearest, parse
+from unpaired.whole import write_whole
 
 ABOUT = """usage: unpaired study create|serve|results|simulate|power [OPTIONS]
 
@@ -207,7 +208,7 @@ def results(arguments: list[str]) -> int:
     if options.json:
         from unpaired.evaluation.valid_json import json_text
 
-        Path(options.json).write_text(json_text(numbers), encoding="utf-8")
+        write_whole(Path(options.json), json_text(numbers))
     return 0
 
 
@@ -234,7 +235,7 @@ def simulate(arguments: list[str]) -> int:
     if options.json:
         from unpaired.evaluation.valid_json import json_text
 
-        Path(options.json).write_text(json_text(happened.numbers), encoding="utf-8")
+        write_whole(Path(options.json), json_text(happened.numbers))
     return 1 if happened.numbers["failed"] else 0
 
 

@@ -14,6 +14,7 @@ from unpaired.cli.outputs import check_writable, free_folder
 from unpaired.errors import UserError
 from unpaired.evaluation.valid_json import json_text
 from unpaired.options import nearest, parse, peek, take, take_all
+from unpaired.whole import write_whole
 
 C = TypeVar("C")
 
@@ -126,6 +127,6 @@ def run(arguments: list[str]) -> int:
         return 0
     numbers = {k: v for line in read_metrics(run_folder) for k, v in line.items()}  # last of each
     if options.json:
-        Path(options.json).write_text(json_text({"run": str(run_folder), **numbers}), "utf-8")
+        write_whole(Path(options.json), json_text({"run": str(run_folder), **numbers}))
     print(f"{run_folder}\nnext: unpaired translate {run_folder} PICTURES --out DIR")
     return 0

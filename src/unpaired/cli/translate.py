@@ -17,6 +17,7 @@ from tyro.conf import Positional
 from unpaired.cli.outputs import check_writable, tell
 from unpaired.errors import UserError
 from unpaired.options import parse
+from unpaired.whole import write_whole
 
 if TYPE_CHECKING:
     from unpaired.translation.translator import Translator
@@ -155,5 +156,5 @@ def film(options: TranslateOptions, translator: Translator) -> int:
     print(f"computed by {translator.computes}", file=sys.stderr)
     if options.json:
         facts = {**asdict(made), "backend": translator.computes}
-        Path(options.json).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        write_whole(Path(options.json), json.dumps(facts, indent=1))
     return 0

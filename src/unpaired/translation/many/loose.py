@@ -139,7 +139,7 @@ class _LooseRun(Conveyor):
 
     def not_written(self, job: Job, place: Path, error: OSError) -> None:
         if isinstance(self.out, LocalStore):
-            super().not_written(job, place, error)
+            super().not_written(job, self.out.path(place.as_posix()), error)
         else:
             self._at_fault(job, reason_of(error), f'cannot write "{self.out.place}/{place}"')
 
