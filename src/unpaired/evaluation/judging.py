@@ -10,7 +10,7 @@ from typing import Any
 from unpaired.data.decode import Picture
 from unpaired.data.domains import DataSet
 from unpaired.data.fingerprint import fingerprint
-from unpaired.errors import UserError
+from unpaired.errors import UserError, reason_of
 from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.label_task import label_task
 from unpaired.evaluation.scores import Evaluation, evaluate
@@ -132,7 +132,7 @@ def save(judged: Judged) -> None:
         text = json_text(judged.numbers())
         write_whole(judged.run / "numbers.json", text.encode())  # last: it vouches for the pictures
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise UserError(
             f'cannot write to "{judged.run}": {reason}; make room or mend the folder'
         ) from None

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from unpaired.errors import UserError
+from unpaired.errors import UserError, reason_of
 from unpaired.evaluation.estimates import Estimate
 from unpaired.evaluation.metrics import METRICS, Metric, Scores
 from unpaired.whole import write_whole
@@ -142,5 +142,5 @@ def write_page(path: Path, text: str) -> None:
     try:
         write_whole(path, text.encode("utf-8"))
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise UserError(f'cannot write "{path}": {reason}; make room or mend the folder') from None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unpaired.errors import UserError
+from unpaired.errors import UserError, reason_of
 from unpaired.whole import write_whole
 
 FORMULA = tuple("=+-@\t\r\n＝＋－＠'")
@@ -93,5 +93,5 @@ def _number(value: float) -> str:
 
 
 def _cannot(verb: str, path: Path, error: OSError) -> UserError:
-    reason = (error.strerror or str(error)).lower()
+    reason = reason_of(error)
     return UserError(f'cannot {verb} "{path}": {reason}; give a file in a folder you can write to')

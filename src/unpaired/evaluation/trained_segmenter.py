@@ -25,7 +25,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 from torch.nn import functional as fn
 
-from unpaired.errors import UserError
+from unpaired.errors import UserError, reason_of
 from unpaired.evaluation.labels import Classes, Maps, Photos
 from unpaired.evaluation.valid_json import json_text
 from unpaired.networks.fcn import FCN
@@ -162,7 +162,7 @@ class TrainedSegmenter:
         except OSError as error:
             shutil.rmtree(fresh, ignore_errors=True)
             raise UserError(
-                f'cannot write the segmenter "{folder}": {(error.strerror or str(error)).lower()}; '
+                f'cannot write the segmenter "{folder}": {reason_of(error)}; '
                 "make room or give another --out"
             ) from None
 

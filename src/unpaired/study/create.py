@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from unpaired.errors import UserError
+from unpaired.errors import UserError, reason_of
 from unpaired.study.assignment import arms_of, check_enough
 from unpaired.study.design import Design, write_design
 from unpaired.study.sources import Side
@@ -56,7 +56,7 @@ def create_study(
             out.rmdir()
         fresh.rename(out)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise UserError(f'cannot write the study "{out}": {reason}; make room') from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

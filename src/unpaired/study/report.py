@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from unpaired.errors import UserError
+from unpaired.errors import UserError, reason_of
 from unpaired.evaluation.figures import data_uri
 from unpaired.evaluation.pages import template, write_page
 from unpaired.evaluation.published import FOOLED
@@ -60,7 +60,7 @@ def write_results(folder: Path, resamples: int = RESAMPLES) -> tuple[str, Path, 
     try:
         out.mkdir(exist_ok=True)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise UserError(f'cannot make "{out}": {reason}; make room or mend the folder') from None
     for name, text in files.items():
         write_page(out / name, text)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from unpaired.data.decode import Picture, UnreadableImage
 from unpaired.data.opening import Encoded, Member
-from unpaired.errors import UserError
+from unpaired.errors import UserError, reason_of
 from unpaired.shortage import is_shortage
 from unpaired.translation.output import Format, Unwritable, choose_format, encode
 from unpaired.translation.overlap import Overlap, Task
@@ -214,10 +214,3 @@ class Conveyor(ABC):
                 f"run it again: the {self.outcome.translated} images written so far are whole"
             ) from None
         self.fail(job, f'cannot write "{place}": {reason_of(error)}')
-
-
-def reason_of(error: OSError) -> str:
-    """In a few words; fsspec's web servers say nothing but the address of what isn't there."""
-    if isinstance(error, FileNotFoundError) and not error.strerror:
-        return "no such file, or its server is away"
-    return (error.strerror or str(error)).lower()

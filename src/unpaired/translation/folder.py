@@ -12,8 +12,8 @@ from pathlib import Path
 from unpaired.data.decode import Picture, UnreadableImage, measure, read_picture
 from unpaired.data.layouts import list_images
 from unpaired.data.opening import path_of
-from unpaired.errors import UserError
-from unpaired.translation.conveyor import Convert, Conveyor, Job, reason_of
+from unpaired.errors import UserError, reason_of
+from unpaired.translation.conveyor import Convert, Conveyor, Job
 from unpaired.translation.naming import targets
 from unpaired.translation.output import (
     FORMATS,

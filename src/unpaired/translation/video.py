@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from unpaired.data.decode import Picture, Pixels, with_channels, with_dtype
-from unpaired.errors import UserError
+from unpaired.errors import UserError, reason_of
 from unpaired.translation.flicker import Flicker, is_cut
 from unpaired.translation.norms import Statistics, normed_by, pooled
 from unpaired.translation.tiling.large import network_of
@@ -127,7 +127,7 @@ def translate_video(
     except av.FFmpegError as error:
         raise UserError(_reason(error, source, out, count)) from None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise UserError(f'cannot write "{out}": {reason}; make room or mend the folder') from None
     finally:
         with contextlib.suppress(OSError):

@@ -1,3 +1,4 @@
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -149,6 +150,9 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"pip install s3fs") as error:
         open_store("s3://key:secret@bucket/a")
     assert "secret" not in str(error.value)
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(UserError, match=r"pip install 'unpaired\[shards\]'"):
+        open_store("memory://a")
 
 
 def test_shares_don_t_need_each_other() -> None:

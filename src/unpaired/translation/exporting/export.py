@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unpaired.errors import UserError
+from unpaired.errors import UserError, reason_of
 from unpaired.training.checkpoint import load_method
 from unpaired.training.finding import find_checkpoint
 from unpaired.translation.exporting.label import INPUT, KEY, OUTPUT, Label, label_of
@@ -130,7 +130,7 @@ def write_export(network: nn.Module, label: Label, place: Path, format: Format) 
         for file in files:  # the one with the label last
             file.replace(place.with_name(file.name))
     except OSError as error:
-        raise NotWritten(place, (error.strerror or str(error)).lower()) from None
+        raise NotWritten(place, reason_of(error)) from None
     except UserError:
         raise
     except Exception as error:  # an exporter's, whose classes have no common name

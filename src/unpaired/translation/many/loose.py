@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from unpaired.data.decode import Picture, UnreadableImage, measure, read_picture
 from unpaired.data.opening import Encoded, Member
-from unpaired.errors import UserError
-from unpaired.translation.conveyor import Conveyor, Job, Outcome, reason_of
+from unpaired.errors import UserError, reason_of
+from unpaired.translation.conveyor import Conveyor, Job, Outcome
 from unpaired.translation.many.sources import Piece
 from unpaired.translation.many.stores import LocalStore, Store
 from unpaired.translation.naming import bare

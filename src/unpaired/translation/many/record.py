@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
-from unpaired.errors import UserError
-from unpaired.translation.conveyor import Outcome, reason_of
+from unpaired.errors import UserError, reason_of
+from unpaired.translation.conveyor import Outcome
 from unpaired.translation.many.sources import Share
 from unpaired.translation.many.stores import Store
 

@@ -14,8 +14,8 @@ from typing import IO, cast
 from unpaired.data.decode import Picture, UnreadableImage, measure, read_picture
 from unpaired.data.opening import Member
 from unpaired.data.picture import MAX_BYTES
-from unpaired.errors import UserError
-from unpaired.translation.conveyor import Conveyor, Job, Outcome, reason_of
+from unpaired.errors import UserError, reason_of
+from unpaired.translation.conveyor import Conveyor, Job, Outcome
 from unpaired.translation.many.record import FOLDER, outcome_of
 from unpaired.translation.many.sources import is_picture
 from unpaired.translation.many.stores import Store, as_oserror

@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 
 from unpaired.data.opening import regular
 from unpaired.data.remote import filesystem, without_credentials
-from unpaired.errors import UserError
+from unpaired.errors import UserError, reason_of
 from unpaired.whole import passing_name, write_whole
 
 URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
@@ -106,10 +106,7 @@ class LocalStore(Store):
 
     def names(self, but: Store | None = None) -> Iterator[Found]:
         def refuse(error: OSError) -> None:  # what can't be seen would be missing silently
-            raise UserError(
-                f'cannot list "{error.filename}": {(error.strerror or str(error)).lower()}; '
-                "check its rights"
-            )
+            raise UserError(f'cannot list "{error.filename}": {reason_of(error)}; check its rights')
 
         if not self.folder.is_dir():
             return

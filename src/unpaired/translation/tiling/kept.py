@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unpaired.errors import UserError
+from unpaired.errors import UserError, reason_of
 from unpaired.translation.tiling.fields import Derived, Field
 
 GIB = 1 << 30
@@ -145,7 +145,7 @@ class OnDisk(Kept):
             except OSError as error:
                 raise UserError(
                     f'cannot keep feature maps in "{self.shelf.folder}": '
-                    f"{(error.strerror or str(error)).lower()}; make room or set TMPDIR"
+                    f"{reason_of(error)}; make room or set TMPDIR"
                 ) from None
             rest, at = rest[done:], at + done
 

@@ -20,7 +20,7 @@ from unpaired.data.decode import (
     read_picture,
 )
 from unpaired.data.tiff import check_segments
-from unpaired.errors import UserError
+from unpaired.errors import UserError, reason_of
 
 HELD = 256 * 2**20
 """Bytes of decoded TIFF segments that are held, so that neighbouring strips don't decode twice."""
@@ -146,7 +146,7 @@ def unnamed(shape: tuple[int, ...], dtype: Any) -> Pixels:
     except OSError as error:
         raise UserError(
             f'cannot keep {size / 1e6:.0f} MB of a picture in "{tempfile.gettempdir()}": '
-            f"{(error.strerror or str(error)).lower()}; make room or set TMPDIR to a larger disk"
+            f"{reason_of(error)}; make room or set TMPDIR to a larger disk"
         ) from None
 
 
