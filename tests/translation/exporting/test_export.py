@@ -138,10 +138,11 @@ def test_wrong_exports_are_one_line_before_the_work(tmp_path, monkeypatch) -> No
 
 @pytest.mark.parametrize("format", ["onnx", "openvino", "torch"])
 def test_a_full_disk_is_one_line_and_nothing_is_left(format, tmp_path, monkeypatch, capsys) -> None:
+    trained = exported()[0]  # made before the disk is full
     usage = shutil.disk_usage(tmp_path)._replace(free=100)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
     place = tmp_path / f"a{module.SUFFIXES[format]}"
-    arguments = [str(exported()[0]), "--format", format, "--out", str(place)]
+    arguments = [str(trained), "--format", format, "--out", str(place)]
     assert run(["export", *arguments]) == 2
     said = capsys.readouterr().err
     assert f'cannot write "{place}": the disk is full' in said
