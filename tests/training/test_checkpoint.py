@@ -83,7 +83,7 @@ def test_a_pointer_lost_between_rename_and_replace_falls_back_to_the_newest(run,
     assert find_checkpoint(copy).name == "step_00000004"
 
 
-@pytest.mark.parametrize("when", range(1, 8))
+@pytest.mark.parametrize("when", range(1, 12))  # files, folders, and the pointer
 def test_a_full_disk_at_any_write_leaves_the_earlier_checkpoint_and_no_partial_one(
     when, run, tmp_path, monkeypatch
 ):
