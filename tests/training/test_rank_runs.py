@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,27 @@ def test_a_mistake_is_said_once_whoever_finds_it_and_no_process_waits(config, da
     assert gone.wait() == [2, 2]
     assert gone.said(0).count("no data at") == 1
     assert gone.said(1) == ""
+
+    fewer = Ranks(2, tmp_path / "c", with_one_less, config, tmp_path / "run")
+    assert fewer.wait() == [2, 2]
+    assert fewer.said(0).count("process 1 sees other pictures than process 0") == 1
+    assert fewer.said(1) == ""
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def with_one_less(config: Path, out: Path) -> int:
+    """Train, but on the second process's machine a picture is missing."""
+    from unpaired.training import run as module
+
+    whole = module.data_of
+
+    def short(*arguments, **options):
+        found = whole(*arguments, **options)
+        return replace(found, train_x=found.train_x.subset(range(1, len(found.train_x))))
+
+    if os.environ["RANK"] == "1":
+        module.data_of = short
+    return command("train", "--config", str(config), "--out", str(out))
 
 
 def without_its_data(config: Path, out: Path) -> int:

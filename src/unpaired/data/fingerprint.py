@@ -22,6 +22,14 @@ def fingerprint(dataset: DataSet) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
 
 
+def in_names(dataset: DataSet) -> str:
+    """The same on all machines that have the same pictures, as far as their names tell."""
+    splits = (dataset.train_x, dataset.train_y, dataset.test_x, dataset.test_y)
+    told = [dataset.paired_test, *([d.channels, str(d.dtype), list(d.names)] for d in splits)]
+    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:8]
+    return f"{len(dataset.train_x)} and {len(dataset.train_y)} ({digest})"
+
+
 def _told(domain: Domain) -> list[Any]:
     if domain.state is not None:
         return [domain.channels, domain.dtype, domain.names, domain.state]

@@ -91,6 +91,18 @@ class Ranks:
         self._raise(next((e for e in gather_object([error]) if e), None))
         return cast(T, result)
 
+    def agree(self, told: str, what: str) -> None:
+        """See that all processes tell the same. Raises: UserError for all if one doesn't."""
+        if self.count == 1:
+            return
+        heard = gather_object([told])
+        other = next((i for i, one in enumerate(heard) if one != heard[0]), None)
+        if other is not None:
+            self._raise(
+                f"process {other} sees other {what} than process 0: {heard[other]}, not "
+                f"{heard[0]}; give all machines the same"
+            )
+
     def meet(self, note: Note) -> list[Note]:
         """Everybody's notes, in the order of processes, once all have come."""
         return gather_object([note]) if self.count > 1 else [note]
