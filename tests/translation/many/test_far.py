@@ -18,7 +18,6 @@ from tests.translation.many.files import (
     png,
     tar_of,
     write_folder,
-    write_negative,
     write_shard,
 )
 from unpaired.errors import UserError
@@ -26,11 +25,6 @@ from unpaired.translation.many import record
 from unpaired.translation.many.sources import Share
 from unpaired.translation.many.stores import open_store
 from unpaired.translation.many.work import translate_many
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    return write_negative(tmp_path / "negative.onnx")
 
 
 @pytest.fixture

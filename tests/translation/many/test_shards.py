@@ -15,7 +15,6 @@ from tests.translation.many.files import (
     pixels_of,
     png,
     tar_of,
-    write_negative,
     write_shard,
 )
 from unpaired.errors import UserError
@@ -24,11 +23,6 @@ from unpaired.translation.many.shards import _ShardRun
 from unpaired.translation.many.sources import Share
 from unpaired.translation.many.stores import FarStore, open_store
 from unpaired.translation.many.work import translate_many
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    return write_negative(tmp_path / "negative.onnx")
 
 
 def samples(first: int, count: int) -> dict[str, bytes]:

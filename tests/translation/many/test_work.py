@@ -26,11 +26,6 @@ from unpaired.translation.many.work import translate_many
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    return write_negative(tmp_path / "negative.onnx")
-
-
-@pytest.fixture
 def far() -> fsspec.AbstractFileSystem:
     files = fsspec.filesystem("memory")
     files.store.clear()
