@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,6 +19,7 @@ from unpaired.translation.flicker import Flicker, is_cut
 from unpaired.translation.norms import Statistics, normed_by, pooled
 from unpaired.translation.tiling.large import network_of
 from unpaired.translation.translator import Translator
+from unpaired.whole import passing_name
 
 X264 = ("libx264", {"crf": "16", "preset": "medium"})
 CONTAINERS = {
@@ -95,7 +95,6 @@ def translate_video(
     if smoothed:  # it changes the network itself
         translator = translator.in_torch()
         network = network_of(translator.in_torch().method, way)
-    passing = out.with_name(f".unpaired-{hashlib.sha256(out.name.encode()).hexdigest()[:16]}.part")
     flicker, count = Flicker(), 0
 
     def translated(frame: Pixels) -> Pixels:
@@ -107,31 +106,29 @@ def translate_video(
         return pixels
 
     try:
-        with (
-            av.open(str(source)) as reader,
-            av.open(str(passing), "w", format=container) as writer,
-            normed_by(network, smoothed) if network and smoothed else contextlib.nullcontext(),
-        ):
-            if not reader.streams.video:
-                raise UserError(f'"{source}" has no pictures')
-            film = _Copy(reader, writer, codec, options, out)
-            for frame in film.frames():
-                count += 1
-                film.write(frame, translated)
-                if on_frame:
-                    on_frame(count, film.total)
-            film.finish()
-        if not count:
-            raise UserError(f'"{source}" has no frame that can be read')
-        passing.replace(out)
+        with passing_name(out) as passing:
+            with (
+                av.open(str(source)) as reader,
+                av.open(str(passing), "w", format=container) as writer,
+                normed_by(network, smoothed) if network and smoothed else contextlib.nullcontext(),
+            ):
+                if not reader.streams.video:
+                    raise UserError(f'"{source}" has no pictures')
+                film = _Copy(reader, writer, codec, options, out)
+                for frame in film.frames():
+                    count += 1
+                    film.write(frame, translated)
+                    if on_frame:
+                        on_frame(count, film.total)
+                film.finish()
+            if not count:
+                raise UserError(f'"{source}" has no frame that can be read')
+            passing.replace(out)
     except av.FFmpegError as error:
         raise UserError(_reason(error, source, out, count)) from None
     except OSError as error:
         reason = reason_of(error)
         raise UserError(f'cannot write "{out}": {reason}; make room or mend the folder') from None
-    finally:
-        with contextlib.suppress(OSError):
-            passing.unlink()
     return Film(count, flicker.value)
 
 
