@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from importlib import metadata
@@ -33,6 +34,7 @@ class Tracker:
             if lines.exists():
                 _keep_until(lines, step)
         self.file = path.open("a", encoding="utf-8")
+        _say_errors_of_the_board_once()
         self.board = SummaryWriter(str(run / "tensorboard"), purge_step=step if step else None)
 
     def write(self, step: int, values: dict[str, float]) -> None:
@@ -54,6 +56,22 @@ class Tracker:
     def close(self) -> None:
         self.file.close()
         self.board.close()
+
+
+def _say_errors_of_the_board_once() -> None:
+    """TensorBoard's thread keeps what the system refused for the next call, which raises it; the
+    thread's own traceback would only be a second word about it."""
+    before = threading.excepthook
+    if getattr(before, "says_once", False):
+        return
+
+    def hook(failed: threading.ExceptHookArgs) -> None:
+        of_board = type(failed.thread).__module__.startswith("tensorboard.")
+        if not (of_board and isinstance(failed.exc_value, OSError)):
+            before(failed)
+
+    hook.says_once = True  # type: ignore[attr-defined]
+    threading.excepthook = hook
 
 
 def _keep_until(path: Path, step: int) -> None:
