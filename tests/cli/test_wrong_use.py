@@ -47,6 +47,7 @@ def place(tmp_path, monkeypatch) -> Path:
     (tmp_path / "a-file").write_text("x")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "something").write_text("x")
+    (tmp_path / "headless" / "checkpoints" / "step_00000004").mkdir(parents=True)
     (tmp_path / "bad.yaml").write_text("method: cyclegan\nbogus: 1\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -99,6 +100,14 @@ CASES = {
     "a missing configuration": ("train --config none.yaml --out new", "none.yaml"),
     "resume without a run": ("train --resume", "--out"),
     "resume of nothing": ("train --resume --out pictures", "nothing to resume"),
+    "resume without config.yaml": (
+        "train --resume --out headless",
+        '"headless" has checkpoints but no config.yaml',
+    ),
+    "resume without config.yaml, with a method": (
+        "train cyclegan --data good --resume --out headless",
+        "put its config.yaml back",
+    ),
     "translate with no run": ("translate nowhere pictures --out new", "nowhere"),
     "translate a folder that is no run": ("translate pictures pictures --out new", "not a run"),
     "translate without out": ("translate pictures pictures", "missing --out DIR"),

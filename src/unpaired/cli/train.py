@@ -50,6 +50,7 @@ def run(arguments: list[str]) -> int:
     from unpaired.evaluation.validation import train as train_run
     from unpaired.methods import METHODS
     from unpaired.training.config import TrainConfig, read_yaml, with_changes
+    from unpaired.training.folder import has_checkpoints
     from unpaired.training.interruption import Interrupted
     from unpaired.training.loop import DivergedError
     from unpaired.training.presets import PRESETS, apply_preset
@@ -86,7 +87,8 @@ def run(arguments: list[str]) -> int:
         default = read_yaml(saved)
     elif method is not None:
         default = TrainConfig(settings=METHODS[method].Config(), method=method)
-    elif resume:
+    elif resume and saved is not None:
+        has_checkpoints(saved.parent)  # says so if it is only config.yaml that is missing
         raise UserError(f'nothing to resume in "{out}"; check --out, or name a method to start one')
     else:
         raise UserError(

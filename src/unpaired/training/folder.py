@@ -18,14 +18,32 @@ def may_continue(out: Path, resume: bool) -> bool:
 
     A run that was stopped before its first checkpoint starts anew under `resume`.
 
-    Raises: UserError if `out` is taken by something else.
+    Raises: UserError if `out` is taken by something else, or its config.yaml is gone.
     """
-    if resume and (out / "checkpoints").is_dir() and any((out / "checkpoints").glob("step_*")):
+    if resume and has_checkpoints(out):
         return True
     taken = out.exists() and (not out.is_dir() or any(not is_passing(p) for p in out.iterdir()))
     if taken and not (resume and (out / "config.yaml").is_file()):
+        if resume:
+            raise UserError(f'"{out}" is not empty and no run; choose another --out')
         raise UserError(f'"{out}" is not empty; choose another --out, or continue it with --resume')
     return False
+
+
+def has_checkpoints(out: Path) -> bool:
+    """Whether there is something to continue from.
+
+    Raises: UserError if there is, but not the configuration that it was trained with.
+    """
+    folder = out / "checkpoints"
+    if not (folder.is_dir() and any(folder.glob("step_*"))):
+        return False
+    if not (out / "config.yaml").is_file():
+        raise UserError(
+            f'"{out}" has checkpoints but no config.yaml, without which it can\'t be continued; '
+            "put its config.yaml back, or give another --out to start anew"
+        )
+    return True
 
 
 def refuse_links(run: Path) -> None:
