@@ -1,5 +1,9 @@
 """The errors a user can cause: shown as one line, exit code 2, no traceback."""
 
+from __future__ import annotations
+
+import re
+
 
 class UserError(Exception):
     """Something the user can mend. The message says what is wrong, where, and what to do."""
@@ -9,8 +13,16 @@ class SaidElsewhere(UserError):  # noqa: N818 - one of two names for a mistake
     """A mistake that another process of the same run tells the user about."""
 
 
-def reason_of(error: OSError) -> str:
-    """In a few words; fsspec's web servers say nothing but the address of what isn't there."""
+def reason_of(error: Exception) -> str:
+    """What went wrong with a file, in a few words; not which file, as whoever asks knows it.
+
+    Of fsspec's web servers, one that isn't there says nothing but its address, and one that
+    refuses says it at the end.
+    """
     if isinstance(error, FileNotFoundError) and not error.strerror:
         return "no such file, or its server is away"
-    return (error.strerror or str(error)).lower()
+    if not isinstance(error, OSError):
+        full = "No space left on device" in str(error)  # safetensors wraps what the disk says
+        return "no space left on device" if full else f"{type(error).__name__}: {error}"
+    said = re.sub(r", url=.*", "", error.strerror or str(error) or type(error).__name__)
+    return re.sub(r"^[A-Z](?=[a-z]*\b)", lambda first: first[0].lower(), said)

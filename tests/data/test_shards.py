@@ -230,8 +230,9 @@ def test_a_server_that_fails_for_a_moment_is_asked_again_and_said_so(tmp_path, c
         assert read(entry) == (tmp_path / "x" / "files" / "00.png").read_bytes()
         assert "try 2 of 4" in caplog.text
         (tmp_path / "x" / "s-0.tar.fail").write_text("99")
-        with pytest.raises(UserError, match=r"cannot read .*s-0.tar.*check the address"):
+        with pytest.raises(UserError, match=r"cannot read .*s-0.tar.*503.*check the addr") as error:
             read(entry)
+        assert str(error.value).count(address) == 1
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.93])
@@ -332,6 +333,19 @@ def test_what_can_t_be_is_said_in_a_line(tmp_path):
     write_shards(tmp_path / "x")
     with pytest.raises(UserError, match="pairs are found in folders"):
         open_dataset(x=at(str(tmp_path / "x")), y=y, paired=True)
+
+
+def test_a_server_that_is_away_has_its_address_said_once(tmp_path):
+    with served(tmp_path) as (there, _):
+        pass
+    for address in (there, "http://no.such.host.invalid"):
+        with pytest.raises(UserError) as error:
+            index(f"{address}/x.tar")
+        assert str(error.value).count(address) == 1
+        assert "its server is away; check the address" in str(error.value)
+    with pytest.raises(UserError) as error:
+        index(f"{there.replace('//', '//me:secret@')}/x.tar")
+    assert "secret" not in str(error.value)
 
 
 def test_a_folder_of_shards_is_a_data_set(tmp_path):

@@ -24,8 +24,16 @@ from typing import IO, Any
 from unpaired.cache import cache_folder
 from unpaired.data.decode import IMAGE_SUFFIXES
 from unpaired.data.picture import MAX_BYTES
-from unpaired.data.remote import expand, filesystem, glob, log, patiently, protocols_of
-from unpaired.errors import UserError
+from unpaired.data.remote import (
+    expand,
+    filesystem,
+    glob,
+    log,
+    patiently,
+    protocols_of,
+    without_credentials,
+)
+from unpaired.errors import UserError, reason_of
 
 PLAIN, PACKED = (".tar",), (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 STREAM = "#stream"  # ends a URL whose shards are to be read from end to end
@@ -264,5 +272,6 @@ def _keep(file: Path, shard: Shard) -> None:
 
 
 def _gone(url: str, why: object) -> UserError:
-    reason = why.strerror or str(why) if isinstance(why, OSError) else why
-    return UserError(f'cannot read "{url}": {reason}; check the address and the network')
+    reason = reason_of(why) if isinstance(why, OSError) else why
+    shown = without_credentials(url)
+    return UserError(f'cannot read "{shown}": {reason}; check the address and the network')

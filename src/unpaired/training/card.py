@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from unpaired.errors import UserError
+from unpaired.errors import UserError, reason_of
 from unpaired.training.parsing import parse
 
 FORMAT = 1
@@ -92,14 +91,3 @@ def card_text(card: Card, files: dict[str, Any]) -> str:
 
 def _digest(tree: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(tree).encode()).hexdigest()
-
-
-def reason_of(error: Exception) -> str:
-    """What went wrong with a file, in a few words."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "no space left on the disk"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    if "No space left" in str(error):
-        return "no space left on the disk"
-    return f"{type(error).__name__}: {error}"

@@ -33,9 +33,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from unpaired.data.images import ImageConfig
-from unpaired.errors import UserError
+from unpaired.errors import UserError, reason_of
 from unpaired.methods import METHODS, Method
-from unpaired.training.card import Card, DamagedError, card_text, read_files, reason_of
+from unpaired.training.card import Card, DamagedError, card_text, read_files
 from unpaired.training.finding import checkpoints_of, find_checkpoint, pointed_at
 from unpaired.training.parsing import parse
 from unpaired.whole import sync, write_whole
