@@ -13,13 +13,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help demo test check format clean
+.PHONY: help demo test check format docs clean
 
 help:
 	@echo 'make demo     train on the embedded data for $(MINUTES) minutes and write a report'
 	@echo 'make test     run the whole test suite'
 	@echo 'make check    ruff (lint and format) and mypy'
 	@echo 'make format   let ruff put the code in order'
+	@echo 'make docs     build the documentation site into docs/_build'
 	@echo 'make clean    remove $(VENV) and caches; runs/ stays'
 
 demo: $(READY)
@@ -34,6 +35,10 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(READY)
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+	@echo '== open docs/_build/index.html'
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -97,6 +97,19 @@ def test_links_to_files_lead_somewhere(page):
             assert (page.parent / target.split("#")[0]).exists(), target
 
 
+def test_every_page_is_on_the_site_and_in_the_list():
+    index, listed = (ROOT / "docs" / name for name in ("index.md", "README.md"))
+    trees = "\n".join(blocks(index, "{toctree}")).splitlines()
+    pages = {p.relative_to(ROOT / "docs").as_posix() for p in (ROOT / "docs").rglob("*.md")}
+    pages -= {"index.md", "README.md"}
+    assert {f"{line}.md" for line in trees if line and not line.startswith(":")} == pages
+    folders = {page for page in pages if "/" in page}  # these are listed by their README.md
+    included = {"worldtiles.md", "changelog.md", "contributing.md"}
+    listing = listed.read_text(encoding="utf-8")
+    for page in sorted(pages - folders - included):
+        assert f"]({page})" in listing, page
+
+
 def test_make_targets_in_the_readme_exist():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     targets = set(re.findall(r"^(\w+): ", (ROOT / "Makefile").read_text(), re.M))
