@@ -25,6 +25,7 @@ FLOORS = [
     "training",
     "translation",
     "evaluation",
+    "web",
     "study",
     "demo",
     "reproduction",

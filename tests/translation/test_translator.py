@@ -78,6 +78,18 @@ def test_a_sequence_of_many_sizes_keeps_its_order_and_makes_one_batch_per_size()
     assert translator([]) == []
 
 
+def test_sizes_that_are_padded_to_one_share_a_batch_and_get_the_pixels_of_one_by_one() -> None:
+    translator, images = tiny(), [noise(17, 20), noise(20, 18, seed=1), noise(20, 20, seed=2)]
+    alone = [translator(image) for image in images]
+    shapes: list[tuple[int, ...]] = []
+    run = translator.run
+    translator.run = lambda batch, way: (shapes.append(batch.shape), run(batch, way))[1]  # type: ignore[method-assign]
+    for one, image, together in zip(alone, images, translator(images)):
+        assert together.shape == image.shape
+        np.testing.assert_array_equal(one, together)
+    assert shapes == [(3, 20, 20, 3)]
+
+
 def test_pillow_images_of_every_mode_come_back_as_pillow_images() -> None:
     translator = negative()
     rgb = PIL.Image.fromarray(noise(10, 12))

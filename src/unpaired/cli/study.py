@@ -186,7 +186,8 @@ def serve(arguments: list[str]) -> int:
         raise UserError(
             f"the study needs {error.name}; run: pip install 'unpaired[study]'"
         ) from None
-    from unpaired.study.listening import announce, listening_socket
+    from unpaired.study.listening import announce
+    from unpaired.web.listening import listening_socket
 
     app = make_app(Path(options.folder))
     socket = listening_socket(options.host, options.port)

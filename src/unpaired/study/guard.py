@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from unpaired.web.answering import Answering, from_another_site
+
 LONGEST = 64 * 1024
 """Bytes of a request's body; a participant sends a few hundred."""
 MTURK = ("https://www.mturk.com", "https://workersandbox.mturk.com")
@@ -38,26 +40,9 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = {**HEADERS, b"content-security-policy": _policy(scope["path"])}
-        began = False
-
-        async def answer(message: Message) -> None:
-            nonlocal began
-            if message["type"] == "http.response.start":
-                began = True
-                own = {name.lower() for name, _ in message["headers"]}
-                added = [pair for pair in headers.items() if pair[0] not in own]
-                message["headers"] = [*message["headers"], *added]
-            await send(message)
-
-        async def refuse(status: int, why: str) -> None:
-            text = why.encode()
-            head = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text))]
-            head.append((b"connection", b"close"))  # what else it sends is not read
-            await answer({"type": "http.response.start", "status": status, "headers": head})
-            await answer({"type": "http.response.body", "body": text})
-
+        answer = Answering(send, headers)
         if refusal := _refusal(scope):
-            await refuse(*refusal)
+            await answer.refuse(*refusal)
             return
         body, more = b"", True
         while more:
@@ -66,7 +51,7 @@ class Guard:
                 return
             piece, more = message.get("body", b""), message.get("more_body", False)
             if len(body) + len(piece) > LONGEST:
-                await refuse(413, "too long")
+                await answer.refuse(413, "too long")
                 return
             body += piece
         unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
@@ -77,8 +62,8 @@ class Guard:
         try:
             await self.app(scope, again, answer)
         except Exception:
-            if not began:  # or it would be answered further out, without the headers
-                await refuse(500, "something went wrong")
+            if not answer.began:  # or it would be answered further out, without the headers
+                await answer.refuse(500, "something went wrong")
             raise
 
 
@@ -90,9 +75,7 @@ def _policy(path: str) -> bytes:
 
 def _refusal(scope: Scope) -> tuple[int, str] | None:
     """Why a request is refused by its head alone: (status, reason)."""
-    told = dict(scope["headers"])
-    site = told.get(b"sec-fetch-site", b"none")
-    if scope["method"] not in ("GET", "HEAD") and site not in (b"same-origin", b"none"):
+    if from_another_site(scope):
         return 403, "sent by another site"
     lengths = {value for name, value in scope["headers"] if name == b"content-length"} or {b"0"}
     length = lengths.pop()

@@ -14,20 +14,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import jinja2
 from fastapi import FastAPI, Form, Query, Request
 from fastapi import Path as PathPart
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 from starlette.staticfiles import StaticFiles
 
 from unpaired.errors import UserError
-from unpaired.study.design import Design, read_design
+from unpaired.study.design import read_design
 from unpaired.study.guard import MTURK, Guard
 from unpaired.study.progress import progress
 from unpaired.study.records import as_csv, records
 from unpaired.study.store import Begun, Store
+from unpaired.web.pages import pages
 
 KEPT = {"Cache-Control": "private, max-age=3600, immutable"}
 """Of pictures: preloaded once, then shown without delay."""
@@ -72,7 +72,7 @@ def make_app(folder: Path) -> FastAPI:
     app.state.store = store
     static = resources.files("unpaired.study") / "static"
     app.mount("/static", StaticFiles(directory=str(static)), name="static")
-    page = _pages(design)
+    page = pages("unpaired.study", design=design)
 
     app.add_middleware(Guard)
 
@@ -299,20 +299,3 @@ def _gone(page: Callable[..., Response]) -> Response:
         title="Nothing here",
         text="This session does not exist. Perhaps its data were deleted.",
     )
-
-
-def _pages(design: Design) -> Callable[..., Response]:
-    """A function that renders a template; whatever is put in is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("unpaired.study"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-    def page(name: str, status: int = 200, **values: Any) -> Response:
-        text = environment.get_template(name).render(design=design, **values)
-        return HTMLResponse(text, status)
-
-    return page

@@ -108,8 +108,8 @@ class Translator(ABC):
 
         A Pillow image gives a Pillow image, upright, with its alpha. An array (H, W, C) of uint8 or
         uint16 gives an array of the target domain's channels and type. Grey and colour are
-        converted as the source domain needs them. Images of one size go through the network
-        together: a sequence is one batch per size, so keep it as short as memory asks.
+        converted as the source domain needs them. Images that are padded to one size go through the
+        network together: a sequence is one batch per size, so keep it as short as memory asks.
 
         Args: direction: "x2y" or "y2x"; None: the first that the run has.
         Raises: UserError for a direction the run lacks, or channels that can't be converted.
@@ -125,7 +125,7 @@ class Translator(ABC):
         return results[0] if alone else results
 
     def pictures(self, pictures: Sequence[Picture], direction: str | None = None) -> list[Picture]:
-        """Translate pictures of any sizes, those of one size together.
+        """Translate pictures of any sizes, those that are padded to one size together.
 
         Alpha is carried over as it is. The network sees transparent pixels on white, as it did in
         training, so that colours hidden beneath them don't matter.
@@ -137,17 +137,15 @@ class Translator(ABC):
         dtype = self.card.dtype_y if way == "x2y" else self.card.dtype_x
         by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
         for i, picture in enumerate(pictures):
-            height, width = picture.pixels.shape[:2]
-            by_size[height, width].append(i)
+            by_size[self.padded(*picture.pixels.shape[:2])].append(i)
         made: list[Picture | None] = [None] * len(pictures)
-        for places in by_size.values():
-            batch = np.stack(
-                [to_unit(with_channels(pictures[i].on_white(), channels)) for i in places]
-            )
-            for i, unit in zip(places, self.units(batch, way)):
+        for size, places in by_size.items():
+            batch = np.stack([self._input(pictures[i], channels, size) for i in places])
+            for i, unit in zip(places, self.run(batch, way)):
+                height, width = pictures[i].pixels.shape[:2]
                 alpha = pictures[i].alpha
                 alpha = None if alpha is None else with_dtype(alpha, dtype)
-                made[i] = Picture(from_unit(finite(unit), dtype), alpha)
+                made[i] = Picture(from_unit(finite(unit[:height, :width]), dtype), alpha)
         return [picture for picture in made if picture is not None]
 
     def direction(self, requested: str | None) -> Direction:
@@ -160,10 +158,24 @@ class Translator(ABC):
     def units(self, images: NDArray[np.float32], direction: Direction) -> NDArray[np.float32]:
         """(N, H, W, C) in [-1, 1] -> (N, H, W, C') in [-1, 1], any H and W; one call."""
         height, width = images.shape[1:3]
-        multiple = self.card.multiple
-        pad = [(0, padding(side, multiple, self.smallest)) for side in (height, width)]
-        padded = np.pad(images, ((0, 0), *pad, (0, 0)), mode="reflect")
+        padded = _reflected(images, self.padded(height, width))
         return self.run(padded, direction)[:, :height, :width]
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) that the network is given for a picture of this size."""
+        high, wide = (padding(side, self.card.multiple, self.smallest) for side in (height, width))
+        return height + high, width + wide
+
+    def _input(self, picture: Picture, channels: int, size: tuple[int, int]) -> NDArray[np.float32]:
+        """What the network is given of a picture: (H, W, C) in [-1, 1], H and W as in `size`."""
+        unit = to_unit(with_channels(picture.on_white(), channels))
+        return _reflected(unit[None], size)[0]
+
+
+def _reflected(images: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """(N, h, w, C) -> (N, H, W, C), mirrored at the right and lower edge."""
+    pad = [(0, want - have) for want, have in zip(size, images.shape[1:3])]
+    return np.pad(images, ((0, 0), *pad, (0, 0)), mode="reflect")
 
 
 def chosen(card: Card, requested: str | None) -> Direction:
