@@ -76,6 +76,7 @@ def setup(app):
     app.connect("autodoc-process-docstring", colons, priority=900)  # napoleon is between them
 
 
+smartquotes = False  # "--x" is an option, and no dash
 html_theme = "furo"
 html_title = f"unpaired {release}"
 html_static_path: list[str] = []
