@@ -6,7 +6,8 @@ killed (SIGKILL) at random moments, a quarter of them while they start, and begu
 session is left to end. Then every output is compared with the translation made here, picture by
 picture, and the summary with what lies there. What stood before a session must not have been
 touched by it. `--shards` does the same with tar shards of 100 pictures. Prints counts; exit code 1
-if any is wrong. `--out` keeps the work; called again, it goes on where it was.
+if any is wrong. `--out` keeps the work; called again, it goes on where it was. `--json FILE` keeps
+the counts, every kill, the command, the seed and the commit.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import argparse
 import io
 import json
 import os
+import platform
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -121,6 +124,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shards", action="store_true", help="tar shards instead of files")
     parser.add_argument("--out", type=Path, help="keep the work here, and go on with it")
+    parser.add_argument("--json", type=Path, help="write what was found to this file")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         sys.exit(campaign(given, given.out or Path(scratch)))
@@ -161,10 +165,11 @@ def campaign(given: argparse.Namespace, work: Path) -> int:
         kill_all(process) if process.poll() is None else None
         after = outputs(out) if out.exists() else {}
         touched += sum(after.get(name) != status for name, status in before.items())
-        kills.append({"before": len(before), "after": len(after), "touched": touched})
+        seconds = round(time.monotonic() - began, 1)
+        counted = {"before": len(before), "after": len(after), "touched": touched}
+        kills.append({"seconds": seconds, **counted})
         state.write_text(json.dumps(kills))
-        seconds = time.monotonic() - began
-        print(f"kill {number + 1}: after {seconds:.1f} s, {len(after)} of {everything}", flush=True)
+        print(f"kill {number + 1}: after {seconds} s, {len(after)} of {everything}", flush=True)
     before = outputs(out)
     ended = subprocess.run(call, stdout=log, stderr=log, check=False).returncode
     after = outputs(out)
@@ -183,7 +188,35 @@ def campaign(given: argparse.Namespace, work: Path) -> int:
         f"{len(counts['failed'])} failed = {counts['sources']} of {given.images}"
     )
     good = not ended and len(after) == everything and not wrong and not touched
-    return 0 if good and counts["sources"] == given.images and not counts["failed"] else 1
+    good = good and counts["sources"] == given.images and not counts["failed"]
+    if given.json:
+        found = {
+            "command": shlex.join(["python", "-m", "benchmarks.million", *sys.argv[1:]]),
+            "commit": commit(),
+            "python": platform.python_version(),
+            "images": given.images,
+            "ranks": given.ranks,
+            "seed": given.seed,
+            "as wanted": good,
+            "exit code of the last session": ended,
+            "outputs": len(after),
+            "pictures wrong, missing or too many": wrong,
+            "outputs written again": int(touched),
+            "left under passing names": len(left),
+            "summary of the last session": {**counts, "failed": len(counts["failed"])},
+            "kills": kills,
+        }
+        given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return 0 if good else 1
+
+
+def commit() -> str:
+    """Of the code that ran; ends in -dirty if it was changed since, is empty outside of git."""
+    call = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
+    found = subprocess.run(
+        call, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip()
 
 
 def compare(given: argparse.Namespace, run: Path, out: Path) -> int:
