@@ -17,6 +17,7 @@ import unpaired.data.packed as packed
 import unpaired.data.remote as remote
 import unpaired.data.streams as streams
 from tests.data.servers import served
+from tests.extras import need
 from tests.training.runs import tiny_config, write_pictures
 from unpaired.data.batches import Batches
 from unpaired.data.decode import read_picture
@@ -113,7 +114,7 @@ def test_links_devices_hidden_and_pickled_members_are_no_pictures(tmp_path):
 
 
 def test_shards_of_webdataset_s_own_writer_are_read(tmp_path):
-    webdataset = pytest.importorskip("webdataset")
+    webdataset = need("webdataset")
     pictures = [np.full((20, 20, 3), 9 * i, np.uint8) for i in range(6)]
     with webdataset.ShardWriter(str(tmp_path / "w-%03d.tar"), maxcount=3, verbose=0) as writer:
         for number, pixels in enumerate(pictures):
@@ -388,7 +389,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 def table_folder(folder: Path, pictures: int = 24, columns=("image",)):
     """A data set of small pictures, and its pixels."""
-    datasets = pytest.importorskip("datasets")
+    datasets = need("datasets")
     files = sorted(write_pictures(folder / "files", pictures, 3).iterdir())
     rows = {c: [{"bytes": f.read_bytes(), "path": None} for f in files] for c in columns}
     features = datasets.Features({c: datasets.Image() for c in columns})
@@ -420,7 +421,7 @@ def test_a_table_gives_its_pictures_in_a_fixed_order(kind, tmp_path):
 
 
 def test_a_table_of_pairs_has_both_in_a_row(tmp_path):
-    datasets = pytest.importorskip("datasets")
+    datasets = need("datasets")
     table, pixels = table_folder(tmp_path, 12, ("photo", "map"))
     both = datasets.DatasetDict({"train": table, "test": table.select([0, 1])})
     both.save_to_disk(tmp_path / "t")
@@ -438,7 +439,7 @@ def test_a_table_of_pairs_has_both_in_a_row(tmp_path):
 
 
 def test_splits_named_train_a_and_b_are_the_domains(tmp_path):
-    datasets = pytest.importorskip("datasets")
+    datasets = need("datasets")
     table, _ = table_folder(tmp_path, 12)
     splits = {"trainA": range(7), "trainB": range(7, 12), "testA": [0, 1], "testB": [8]}
     sets = datasets.DatasetDict({name: table.select(rows) for name, rows in splits.items()})
@@ -448,7 +449,7 @@ def test_splits_named_train_a_and_b_are_the_domains(tmp_path):
 
 
 def test_a_row_that_is_no_picture_is_skipped_and_a_missing_table_is_said(tmp_path):
-    datasets = pytest.importorskip("datasets")
+    datasets = need("datasets")
     buffer = io.BytesIO()
     Image.new("RGB", (20, 20)).save(buffer, "PNG")
     values = [buffer.getvalue()] * 30 + [b"no picture"]

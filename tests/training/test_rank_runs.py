@@ -235,7 +235,6 @@ def test_torchrun_restarts_a_run_that_lost_a_process_and_it_ends_as_if_nothing_h
     assert [line["step"] for line in lines(run)] == list(range(1, STEPS + 1))
 
 
-@pytest.mark.slow
 def test_accelerate_launches_it_too(config, undisturbed, tmp_path):
     """With --cpu it would start one process: several on CPUs are mpirun's business there."""
     launcher = ["accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--num_processes"]

@@ -10,6 +10,7 @@ import fsspec
 import numpy as np
 import pytest
 
+from tests.extras import need
 from tests.translation.many.files import (
     members_of,
     order,
@@ -44,7 +45,7 @@ def web(tmp_path: Path) -> Iterator[str]:
 
 
 def test_pictures_and_shards_of_a_web_server(tmp_path: Path, run: Path, web: str) -> None:
-    pytest.importorskip("aiohttp")
+    need("aiohttp")
     write_folder(tmp_path / "web/folder", 6)
     shard = {f"{n}.png": png(picture(n)) for n in range(3)}
     write_shard(tmp_path / "web/s-0.tar", shard)
@@ -61,8 +62,8 @@ def test_pictures_and_shards_of_a_web_server(tmp_path: Path, run: Path, web: str
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[fsspec.AbstractFileSystem]:
-    pytest.importorskip("s3fs")
-    server_of = pytest.importorskip("moto.server").ThreadedMotoServer
+    need("s3fs")
+    server_of = need("moto.server").ThreadedMotoServer
     server = server_of(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -78,7 +79,6 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[fsspec.AbstractFileSyste
     server.stop()
 
 
-@pytest.mark.slow
 def test_an_s3_bucket_by_two_ranks(run: Path, bucket: fsspec.AbstractFileSystem) -> None:
     for number in range(20):
         bucket.pipe_file(f"bucket/in/{number % 3}/{number:04}.png", png(picture(number)))
@@ -101,7 +101,6 @@ def test_an_s3_bucket_by_two_ranks(run: Path, bucket: fsspec.AbstractFileSystem)
     assert list(made) == ["a.png", "a.cls"]
 
 
-@pytest.mark.slow
 def test_a_bucket_that_is_not_there_is_one_line(
     run: Path, tmp_path: Path, bucket: fsspec.AbstractFileSystem
 ) -> None:

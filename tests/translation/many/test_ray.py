@@ -1,31 +1,69 @@
 """Ray on one machine: real actors."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.extras import need
 from tests.translation.many.files import check_folder, order, write_folder, write_negative
 from unpaired.errors import UserError
+from unpaired.translation.many import ray as many
 from unpaired.translation.many import record
+from unpaired.translation.many.ray import translate_by_ray
 from unpaired.translation.many.stores import open_store
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    ray = pytest.importorskip("ray")
+    ray = need("ray")
+    need("ray.data")
     path = os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(Path.cwd())])
-    ray.init(num_cpus=2, include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": path}})
-    yield ray
-    ray.shutdown()
+    environment = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+    with pytest.MonkeyPatch.context() as patch:  # not a runtime_env, which has an agent of its own
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        ray.init(num_cpus=2, include_dashboard=False)
+        yield ray
+        ray.shutdown()
 
 
+def killing(times: int) -> tuple[list[int], Callable[[int, int], None]]:
+    """What kills an actor after each of the first blocks; and whom it has killed."""
+    killed: list[int] = []
+
+    def kill_one(done: int, of: int) -> None:
+        if len(killed) < times:
+            family = psutil.Process().children(recursive=True)
+            actor = next(p for p in family if "_Actor" in " ".join(p.cmdline()))
+            killed.append(actor.pid)
+            actor.kill()
+
+    return killed, kill_one
+
+
+def test_a_few_pictures_by_actors_of_which_one_is_killed(tmp_path, cluster, monkeypatch) -> None:
+    """The short form of all below."""
+    monkeypatch.setattr(many, "BLOCK", 10)
+    folder = write_folder(tmp_path / "in", 60)
+    run = write_negative(tmp_path / "negative.onnx")
+    asked = order(run, folder, out=tmp_path / "out")
+    killed, kill_one = killing(1)
+    outcome = translate_by_ray(asked, 2, kill_one)
+    assert killed
+    assert (outcome.translated, outcome.skipped, outcome.failed) == (60, 0, [])
+    check_folder(tmp_path / "out", 60)
+    again = translate_by_ray(asked, 2)
+    assert (again.translated, again.skipped) == (0, 60)
+    assert record.total(open_store(asked.out), 1)[0].total == 60
+    with pytest.raises(UserError, match="another format"):
+        translate_by_ray(order(run, folder, out=tmp_path / "out", format="tif"), 2)
+
+
+@pytest.mark.slow
 def test_actors_do_what_ranks_do(tmp_path, cluster) -> None:
-    from unpaired.translation.many.ray import translate_by_ray
-
     folder = write_folder(tmp_path / "in", 600)
     (folder / "0/0003.png").write_bytes(b"broken")
     run = write_negative(tmp_path / "negative.onnx")
@@ -39,26 +77,15 @@ def test_actors_do_what_ranks_do(tmp_path, cluster) -> None:
     again = translate_by_ray(asked, 2)
     assert (again.translated, again.skipped, len(again.failed)) == (1, 598, 1)
     assert record.total(open_store(asked.out), 1)[0].total == 600
-    with pytest.raises(UserError, match="another format"):
-        translate_by_ray(order(run, folder, out=tmp_path / "out", format="tif"), 2)
 
 
+@pytest.mark.slow
 def test_an_actor_that_is_killed_is_replaced_and_its_block_done_again(
     tmp_path, cluster, caplog
 ) -> None:
-    from unpaired.translation.many.ray import translate_by_ray
-
     run = write_negative(tmp_path / "negative.onnx")
     asked = order(run, write_folder(tmp_path / "in", 1200), out=tmp_path / "out")
-    killed = []
-
-    def kill_one(done: int, of: int) -> None:
-        if not killed:
-            family = psutil.Process().children(recursive=True)
-            actor = next(p for p in family if "_Actor" in " ".join(p.cmdline()))
-            killed.append(actor.pid)
-            actor.kill()
-
+    killed, kill_one = killing(1)
     outcome = translate_by_ray(asked, 2, kill_one)
     assert killed
     assert (outcome.translated, outcome.failed) == (1200, [])
