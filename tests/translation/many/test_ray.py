@@ -1,6 +1,7 @@
 """Ray on one machine: real actors."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,3 +92,24 @@ def test_an_actor_that_is_killed_is_replaced_and_its_block_done_again(
     assert (outcome.translated, outcome.failed) == (1200, [])
     check_folder(tmp_path / "out", 1200)
     assert caplog.text.count("an actor was lost and replaced") == 1
+
+
+class Deadly(many._Actor):
+    """Dies at whatever it is given."""
+
+    def __call__(self, row):
+        self.worker.do = lambda pieces: os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(row)
+
+
+@pytest.mark.slow
+def test_a_block_that_kills_every_actor_is_given_up_in_one_line(
+    tmp_path, cluster, monkeypatch
+) -> None:
+    monkeypatch.setattr(many, "_Actor", Deadly)
+    run = write_negative(tmp_path / "negative.onnx")
+    asked = order(run, write_folder(tmp_path / "in", 20), out=tmp_path / "out")
+    with pytest.raises(UserError) as error:
+        translate_by_ray(asked, 1)
+    assert f"{many.RETRIES + 1} actors were lost" in str(error.value)
+    assert "\n" not in str(error.value)

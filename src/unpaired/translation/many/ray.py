@@ -7,6 +7,7 @@ replaced. The work itself, its order and its record are those of `work`.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +24,8 @@ from unpaired.translation.many.work import Order, Progress, Worker
 BLOCK = 256
 """Pictures that an actor takes at a time; of shards, one."""
 RETRIES = 3
-"""Of a block whose actor was lost, and of an actor."""
+"""Of a block whose actor was lost. Counted here: Ray Data tries again without end, and what bounds
+it there (`max_task_retries`) is on its way out."""
 
 
 def translate_by_ray(order: Order, actors: int, on_progress: Progress | None = None) -> Outcome:
@@ -54,21 +56,26 @@ def translate_by_ray(order: Order, actors: int, on_progress: Progress | None = N
             else {"num_cpus": max(1, int(have.get("CPU", 1)) // actors)}
         )
         size = 1 if worker.sources.shards else BLOCK
-        blocks = [{"pieces": json.dumps(todo[at : at + size])} for at in range(0, len(todo), size)]
+        blocks = [
+            {"number": at // size, "pieces": json.dumps(todo[at : at + size])}
+            for at in range(0, len(todo), size)
+        ]
+        tries = ray.remote(num_cpus=0, max_restarts=RETRIES, max_task_retries=RETRIES)(_Tries)
         results = data.from_items(blocks, override_num_blocks=len(blocks)).map(
             _Actor,
-            fn_constructor_args=(_everywhere(order, worker.run),),
+            fn_constructor_args=(_everywhere(order, worker.run), tries.remote()),
             compute=data.ActorPoolStrategy(size=actors),
-            max_restarts=RETRIES,
-            max_task_retries=RETRIES,
             **each,
         )
         done = 0
         for row in results.iter_rows():
             if row["wrong"]:
                 raise UserError(row["wrong"])
-            if row["anew"]:
-                log.warning("an actor was lost and replaced; what it was at was done again")
+            if row["tries"] > 1:
+                log.warning(
+                    "an actor was lost and replaced; what it was at was done again (try %d of %d)",
+                    *(row["tries"], RETRIES + 1),
+                )
             made = record.outcome_of(row["outcome"])
             outcome.add(made)
             done += made.total
@@ -87,20 +94,38 @@ def _everywhere(order: Order, run: Path) -> Order:
     return replace(order, run=run.absolute(), sources=sources, out=out)
 
 
+class _Tries:
+    """An actor of its own that outlives the others: how often each block was begun."""
+
+    def __init__(self) -> None:
+        self.begun = Counter[int]()
+
+    def begin(self, block: int) -> int:
+        """1 for the first time."""
+        self.begun[block] += 1
+        return self.begun[block]
+
+
 class _Actor:
     """Holds a translator; is given blocks of pieces."""
 
-    def __init__(self, order: Order) -> None:
-        self.worker = Worker(order)
-        context = import_module("ray").get_runtime_context()
-        self.anew = bool(context.was_current_actor_reconstructed)
-        """In the place of one that was lost, which is told once."""
+    def __init__(self, order: Order, tries: Any) -> None:
+        self.worker, self.tries = Worker(order), tries
+        self.get = import_module("ray").get
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        tries = self.get(self.tries.begin.remote(row["number"]))
         pieces = [Piece(*piece) for piece in json.loads(row["pieces"])]
-        try:
-            outcome, wrong = self.worker.do(pieces), ""
-        except UserError as error:
-            outcome, wrong = Outcome(), str(error)
-        told, self.anew = self.anew, False
-        return {"outcome": json.dumps(asdict(outcome)), "wrong": wrong, "anew": told}
+        outcome, wrong = Outcome(), ""
+        if tries > RETRIES + 1:
+            wrong = (
+                f"{RETRIES + 1} actors were lost, one after the other, at {len(pieces)} pieces "
+                f'from "{pieces[0].name}" on; see the logs of Ray for why (often memory: fewer '
+                "actors help), then run it again: what is done stays done"
+            )
+        else:
+            try:
+                outcome = self.worker.do(pieces)
+            except UserError as error:
+                wrong = str(error)
+        return {"outcome": json.dumps(asdict(outcome)), "wrong": wrong, "tries": tries}
