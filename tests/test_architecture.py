@@ -27,7 +27,7 @@ FLOORS = [
     "evaluation",
     "web",
     "study",
-    "demo",
+    "demonstration",
     "reproduction",
     "doctor",
     "bench",

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from unpaired.demo import demo
+from unpaired.demonstration import demo
 
 
 @pytest.mark.slow

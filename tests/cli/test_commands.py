@@ -129,12 +129,12 @@ def test_without_out_the_first_free_folder_is_taken(data, tmp_path, monkeypatch)
 
 
 def test_the_demo_takes_the_first_free_folder(tmp_path, monkeypatch):
-    import unpaired.demo
+    import unpaired.demonstration
 
     taken = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        unpaired.demo,
+        unpaired.demonstration,
         "demo",
         lambda minutes, out, seed: (out.mkdir(parents=True), taken.append(out)),
     )

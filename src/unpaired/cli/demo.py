@@ -24,7 +24,7 @@ class DemoOptions:
 def run(arguments: list[str]) -> int:
     """`unpaired demo`."""
     options = parse(DemoOptions, arguments, "unpaired demo")
-    from unpaired.demo import demo as run_demo
+    from unpaired.demonstration import demo as run_demo
     from unpaired.training.interruption import Interrupted
     from unpaired.training.loop import DivergedError
 

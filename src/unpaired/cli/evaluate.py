@@ -58,9 +58,8 @@ def run(arguments: list[str]) -> int:
     if not options.runs:
         raise UserError("no run to evaluate; give the folder of one, or of several to compare")
     from unpaired.evaluation.comparison import check_same_data, compared, grouped, write_comparison
-    from unpaired.evaluation.pages import plain_tables
     from unpaired.evaluation.per_image import write_csv
-    from unpaired.evaluation.report import net_names, write_report
+    from unpaired.evaluation.result import evaluate
     from unpaired.training.config import read_yaml
 
     folders = [Path(run) for run in options.runs]
@@ -74,17 +73,15 @@ def run(arguments: list[str]) -> int:
     numbers: dict[str, Any] = {}
     lines = 0
     for folder in folders:
-        page, judged = write_report(folder, measures, checkpoint=options.checkpoint)
-        numbers[str(folder)] = judged.numbers()
-        for side in judged.evaluation.sides:
-            print(f"{folder}, {side.direction}, {len(side.names)} pictures")
-            print(plain_tables(side.scores, net_names(judged.evaluation)))
-            if options.per_image:
-                which = side.direction if len(folders) == 1 else f"{folder} {side.direction}"
-                table = Path(options.per_image)
-                write_csv(table, which, side.names, side.per_picture, append=lines > 0)
-                lines += len(side.names)
-        print(page)
+        result = evaluate(folder, instruments=measures, checkpoint=options.checkpoint)
+        numbers[str(folder)] = result.numbers()
+        print(result)
+        print(result.page)
+        for side in result.judged.evaluation.sides if options.per_image else ():
+            which = side.direction if len(folders) == 1 else f"{folder} {side.direction}"
+            table = Path(str(options.per_image))
+            write_csv(table, which, side.names, side.per_picture, append=lines > 0)
+            lines += len(side.names)
     if len(folders) > 1:
         entries = grouped(folders)
         print(write_comparison(Path(options.out), entries))

@@ -13,14 +13,11 @@ from unpaired.cli.measuring import MeasuringOptions
 from unpaired.cli.outputs import check_writable
 from unpaired.errors import UserError
 from unpaired.evaluation.valid_json import json_text
-from unpaired.options import nearest, parse, peek, take, take_all
+from unpaired.options import parse, peek, take, take_all
 from unpaired.whole import write_whole
 
 C = TypeVar("C")
 
-DATA = "worldtiles:labels-aerial"
-PRESET = "small"
-STEPS = 2000
 LENGTHS = ("--steps", "--epochs", "--budget")
 
 
@@ -66,7 +63,8 @@ class ReproduceOptions(Generic[C]):
 
 def run(arguments: list[str]) -> int:
     """`unpaired reproduce TABLE... [OPTIONS]`."""
-    from unpaired.reproduction import CONTENDERS, TABLES, reproduce
+    from unpaired.reproduction import TABLES, reproduce
+    from unpaired.reproduction.configs import PRESET, check_tables, contenders_of
     from unpaired.training.interruption import Interrupted
 
     tables = []
@@ -74,19 +72,11 @@ def run(arguments: list[str]) -> int:
         tables.append(arguments.pop(0))
     if not tables and not {"-h", "--help"} & set(arguments):
         raise UserError(f"name a table of the paper: {', '.join(TABLES)}")
-    for table in tables:
-        if table not in TABLES:
-            raise UserError(f'no table "{table}"; give {", ".join(TABLES)}')
+    check_tables(tables)
     asked = peek(arguments, "--methods")
-    keys = list(dict.fromkeys(key for table in tables or ["2"] for key in TABLES[table]))
-    if asked is not None:
-        keys = [key.strip() for key in asked.split(",")]
-        for key in keys:
-            if key not in CONTENDERS:
-                raise UserError(
-                    f'--methods: unknown "{key}"{nearest(key, CONTENDERS)}; known are '
-                    f"{', '.join(CONTENDERS)}"
-                )
+    keys = contenders_of(
+        tables or ["2"], None if asked is None else [key.strip() for key in asked.split(",")]
+    )
     presets = take_all(arguments, "--preset") or ([] if _own_data(arguments) else [PRESET])
     parsed = {key: _options(key, list(arguments), presets) for key in keys}
     options = next(iter(parsed.values()))
@@ -111,27 +101,16 @@ def run(arguments: list[str]) -> int:
 
 def _options(key: str, arguments: list[str], presets: list[str]) -> ReproduceOptions[Any]:
     """The options as one contender sees them: its own defaults, the same changes for all."""
-    from unpaired.methods import METHODS
-    from unpaired.reproduction import CONTENDERS
+    from unpaired.reproduction.configs import STEPS, config_of
     from unpaired.training.config import TrainConfig, with_changes
-    from unpaired.training.presets import apply_preset
 
-    contender = CONTENDERS[key]
-    kind = METHODS[contender.method].Config
-    config: TrainConfig[Any] = TrainConfig(settings=kind(), method=contender.method, data=DATA)
-    for preset in (*presets, *contender.presets):
-        config = apply_preset(config, preset)
-    config = with_changes(config, {"steps": None, "epochs": None, "minutes": None})
-    if _own_data(arguments):
-        config = with_changes(config, {"data": None})
-    else:  # seen from above; and the rate at which all of them learn at this size
-        config = with_changes(config, {"images.rotate": True, "optimizer.lr": 2e-4})
+    config = config_of(key, presets, own_data=_own_data(arguments), steps=None)
     if (budget := take(arguments, "--budget")) is not None:
         arguments += ["--minutes", budget]
     elif not any(argument.split("=")[0] in LENGTHS for argument in arguments):
         config = with_changes(config, {"steps": STEPS})
     return parse(
-        ReproduceOptions[TrainConfig[kind]],  # type: ignore[valid-type]
+        ReproduceOptions[TrainConfig[type(config.settings)]],  # type: ignore[arg-type,misc]
         arguments,
         "unpaired reproduce",
         default=ReproduceOptions(run=config),

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from unpaired.evaluation.table_formats import (
 from unpaired.evaluation.tables import Table
 from unpaired.evaluation.valid_json import json_text
 from unpaired.evaluation.views import seen_size
+from unpaired.reproduction.configs import check_tables, config_of, contenders_of
 from unpaired.reproduction.contenders import CONTENDERS, TABLES, TO_PHOTO
 from unpaired.reproduction.rows import fcn_table, human_tables
 from unpaired.reproduction.training import Training, complete, judge_missing, plan, train_missing
@@ -40,13 +42,29 @@ __all__ = ["CONTENDERS", "TABLES", "Reproduction", "reproduce"]
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of it."""
+    """What came of it; printed it is the tables, in a notebook the same with bars."""
 
     tables: tuple[Table, ...]
+    """Every row with its published figures and ours."""
     text: str
+    """The tables for a terminal."""
     page: Path
+    """The report, with pictures."""
     numbers: dict[str, Any]
     """Every figure, with what it was measured, and which runs have no end, and why."""
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        named = ", ".join(f"Table {table.number}" for table in self.tables)
+        return f"<{type(self).__name__} of {named}; report in {self.page}>"
+
+    def _repr_html_(self) -> str:
+        return "\n".join(
+            f"<h4>Table {table.number}. {escape(table.title)}</h4>{as_html(table)}"
+            for table in self.tables
+        )
 
 
 def _usual(data: str | None) -> Instruments:
@@ -54,9 +72,9 @@ def _usual(data: str | None) -> Instruments:
 
 
 def reproduce(
-    tables: Sequence[str],
-    configs: Mapping[str, TrainConfig[Any]],
-    out: Path,
+    tables: Sequence[str | int],
+    configs: Mapping[str, TrainConfig[Any]] | None = None,
+    out: Path | str = "runs/reproduce",
     *,
     methods: bool = False,
     seeds: int = 1,
@@ -69,15 +87,25 @@ def reproduce(
     `report.html`; a second call trains and measures only what is missing or was changed.
 
     Args:
-        tables: keys of TABLES.
+        tables: numbers of the paper's tables (Zhu et al. 2017): 1 is the study with people; 2 and
+            3 are the methods, labels to photo and photo to labels; 4 and 5 the ablations, likewise.
         configs: by contender (CONTENDERS), alike in all but what makes them different methods.
+            None: all that stand in the tables, as `reproduction.configs.config_of` gives them: the
+            embedded tiles, preset small, 2000 steps.
+        out: a folder, new, or of an earlier call.
         methods: show all of `configs` in every table, not only those that the paper has there.
         seeds: how often each method is trained.
         measure: gives the instruments for a data set, once they are needed. Without a segmenter
             one is trained on the real training pairs.
-    Raises: UserError, Interrupted.
+    Returns: the tables, and every figure with its interval.
+    Raises: UserError for what the caller can mend, before hours of work where possible;
+        Interrupted after Ctrl-C or SIGTERM: the same call goes on. A run that diverged is none of
+        these: it is left out, and `numbers["failed"]` says so.
     """
-
+    numbered, out = [str(table) for table in tables], Path(out)
+    check_tables(numbered)
+    if configs is None:
+        configs = {key: config_of(key) for key in contenders_of(numbered)}
     there = next(place for place in (out, *out.absolute().parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise UserError(f'--out "{out}" can\'t be a folder to write to; give another')
@@ -88,10 +116,10 @@ def reproduce(
 
     shown = {
         number: [key for key in configs if methods or key in TABLES[number]]
-        for number in tables
+        for number in numbered
         if number in TO_PHOTO
     }
-    made = human_tables() if "1" in tables else []
+    made = human_tables() if "1" in numbered else []
     found: dict[str, dict[str, Any]] = {}
     failed: dict[Path, str] = {}
     trainings: list[Training] = []

@@ -23,6 +23,7 @@ from unpaired.data.decode import (
 )
 from unpaired.errors import UserError
 from unpaired.training.card import Card
+from unpaired.translation.beside import Comparison, description
 
 if TYPE_CHECKING:  # they bring torch
     from unpaired.methods.base import Direction
@@ -123,6 +124,30 @@ class Translator(ABC):
             for one, picture in zip(images, made)
         ]
         return results[0] if alone else results
+
+    def compare(
+        self,
+        images: PIL.Image.Image | Pixels | Sequence[PIL.Image.Image | Pixels],
+        direction: str | None = None,
+    ) -> Comparison:
+        """Translate, and show what went in beside what came out.
+
+        Args: images: one image or several, as `__call__` takes them; direction: likewise.
+        Returns: the pictures before and after; a notebook shows it as one picture.
+        Raises: UserError as `__call__`; ValueError if there are no images.
+        """
+        several = [images] if isinstance(images, (PIL.Image.Image, np.ndarray)) else images
+        before = [_picture(one) for one in several]
+        way = self.direction(direction)
+        return Comparison(tuple(before), tuple(self.pictures(before, way)), way)
+
+    def __repr__(self) -> str:
+        ways = ", ".join(self.directions)
+        return f"<{type(self).__name__}: {self.card.method}, step {self.card.step}, {ways}>"
+
+    def _repr_html_(self) -> str:
+        """What it is, for a notebook."""
+        return description(self.card, self.computes)
 
     def pictures(self, pictures: Sequence[Picture], direction: str | None = None) -> list[Picture]:
         """Translate pictures of any sizes, those that are padded to one size together.
