@@ -100,7 +100,7 @@ def _pixels(images: Tensor) -> Pixels:
 
 def train(
     config: TrainConfig[Any],
-    out: Path,
+    out: Path | str,
     *,
     resume: bool = False,
     judge: Judge | None = None,
@@ -108,13 +108,25 @@ def train(
 ) -> Path:
     """Train until the configured length is reached, or until `config.stop_after` ends it.
 
+    Writes a run folder: `config.yaml`, which runs again as it is; `metrics.jsonl` and TensorBoard
+    events; `samples/`, grids of fixed pictures; `checkpoints/`, complete states; `latest`, which
+    names the last whole one. The same configuration, pictures and machine give the same weights.
+
     Args:
+        config: every setting of the run; `TrainConfig` says which, with units and defaults.
         out: the run folder; must be new or empty, unless `resume`.
-        resume: continue from `out`'s latest checkpoint if it has one, bit for bit.
+        resume: continue from `out`'s latest checkpoint if it has one, bit for bit; of the
+            configuration only lengths and what does not change the result may differ.
         judge: scores the validation share at every `config.evaluate_every`; None: `KIDJudge()`.
+        quiet: say nothing while it goes; else progress goes to standard error.
     Returns: the run folder.
-    Raises: UserError, Interrupted, DivergedError as `unpaired.training.run.train`.
+    Raises: UserError for what the caller can mend, before anything is written where possible;
+        Interrupted after Ctrl-C or SIGTERM, with everything saved; DivergedError after
+        `config.patience` steps in a row that were not finite, with the last good checkpoint intact;
+        LostRankError if another process of the run died or hangs.
+    Source: each method's file names its paper; what all share is from Zhu et al. 2017, sec. 4 and
+        7.1 (https://arxiv.org/abs/1703.10593).
     """
     if config.evaluate_every and judge is None:
         judge = KIDJudge()
-    return run.train(config, out, resume=resume, judge=judge, quiet=quiet)
+    return run.train(config, Path(out), resume=resume, judge=judge, quiet=quiet)
