@@ -15,6 +15,7 @@ FLOORS = [
     "launch",
     "cache",
     "whole",
+    "locks",
     "shortage",
     "options",
     "plain_yaml",

@@ -1,5 +1,6 @@
 """A file is whole or not there, whoever else writes it."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from unpaired import whole
 from unpaired.whole import passing_name, write_whole
 
 
@@ -56,3 +58,26 @@ def test_what_is_printed_to_is_written_to_and_never_replaced(tmp_path: Path, nam
         subprocess.run([sys.executable, "-c", code], check=True, stdout=file)
     assert (tmp_path / "printed").read_text() == "before\ntold\nafter\n"
     assert os.path.islink("/dev/stdout")  # noqa: PTH114
+
+
+def test_a_folder_that_can_t_be_flushed_is_told_once_and_a_file_is_an_error(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(whole, "_told", [])
+    whole_fsync, refused = os.fsync, Path.is_dir
+
+    def fsync(descriptor):
+        if refused(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        whole_fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for name in ("a", "b"):
+        write_whole(tmp_path / name, name, durable=True)
+    assert (tmp_path / "b").read_text() == "b"
+    assert caplog.text.count("cannot flush folders") == 1
+    assert f'"{tmp_path}" (invalid argument)' in caplog.text
+    refused = Path.is_file
+    with pytest.raises(OSError, match="Invalid argument"):
+        write_whole(tmp_path / "a", "new", durable=True)
+    assert (tmp_path / "a").read_text() == "a"

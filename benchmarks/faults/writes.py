@@ -166,7 +166,11 @@ def save(run: Path, card: Card, state: State) -> None:
     """What a run does when a checkpoint is due that is also its best."""
     folder = module.save_checkpoint(run, card, state)
     module.point(run, "best", folder.name)
-    module.prune(run, keep=1)
+    module.prune(run, keep=1, say=_fail)
+
+
+def _fail(said: str) -> None:
+    raise AssertionError(said)
 
 
 def sigkill_after_each_write(bench: Bench, rng: Generator, trial: int, cut: bool = False) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
+import logging
 import os
 import re
 import stat
@@ -11,6 +13,14 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+from unpaired.errors import reason_of
+
+NO_SYNC = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP)
+"""What systems say whose folders can't be opened or flushed."""
+
+log = logging.getLogger("unpaired")
+_told: list[str] = []
 
 
 def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> None:
@@ -119,10 +129,32 @@ def is_passing(path: Path) -> bool:
 
 
 def sync(path: Path) -> None:
-    """Flush a file or folder to disk; folders can't be opened on some systems (Windows)."""
-    with contextlib.suppress(PermissionError):
+    """Flush a file or folder to disk.
+
+    What the names in a folder are can't be flushed on some systems (Windows) and networks. What was
+    written there is whole all the same, but a power cut may take the last name back, so that is
+    told in the log, once in a process.
+
+    Raises: OSError.
+    """
+    try:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno not in NO_SYNC or not path.is_dir():
+            raise
+        _tell_unsynced(f'"{path}" ({reason_of(error)})')
+
+
+def _tell_unsynced(folder: str) -> None:
+    """Once in a process: it is the file system that can't, and every checkpoint is a folder."""
+    if not _told:
+        _told.append(folder)
+        log.warning(
+            "cannot flush folders such as %s to disk; a power cut may take back the name of the "
+            "file that was written last",
+            folder,
+        )

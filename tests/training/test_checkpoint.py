@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -140,9 +141,51 @@ def test_only_the_last_and_the_pointed_at_are_kept(run, tmp_path):
     for step in (6, 8, 10):
         save_checkpoint(copy, module.Card(**{**card.__dict__, "step": step}), state)
     module.point(copy, "best", "step_00000006")
-    prune(copy, keep=2)
+    prune(copy, keep=2, say=pytest.fail)
     names = {p.name for p in (copy / "checkpoints").iterdir()}
     assert names == {"step_00000006", "step_00000008", "step_00000010"}
+
+
+def test_a_checkpoint_that_can_t_be_deleted_stays_and_is_told_once_in_a_run(
+    tmp_path, monkeypatch, capsys
+):
+    whole_rename = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if target.name.startswith(".old.step_00000001"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return whole_rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    data = write_dataset(tmp_path / "data")
+    run = train(tiny_config(data, steps=4, checkpoint_every=1, keep=1), tmp_path / "run")
+    kept = sorted(p.name for p in (run / "checkpoints").iterdir())
+    assert kept == ["step_00000001", "step_00000004"]
+    said = capsys.readouterr().err
+    assert said.count('step_00000001": permission denied; it takes room') == 1
+
+
+def test_what_is_left_of_a_checkpoint_is_told_while_all_else_of_it_goes(run, tmp_path, monkeypatch):
+    copy, said = copy_of(run, tmp_path), []
+    left = copy / "checkpoints" / ".old.step_00000001.7"
+    shutil.copytree(find_checkpoint(copy), left)
+    whole_unlink = os.unlink
+
+    def unlink(path, **options):
+        if path == "random.safetensors":
+            raise OSError(errno.EBUSY, "Device or resource busy", path)
+        whole_unlink(path, **options)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    prune(copy, keep=2, say=said.append)
+    assert [p.name for p in left.iterdir()] == ["random.safetensors"]
+    assert said == [
+        f'warning: cannot delete "{left}": device or resource busy; it takes room until you do'
+    ]
+    monkeypatch.undo()
+    prune(copy, keep=2, say=said.append)
+    assert not left.exists()
+    assert len(said) == 1
 
 
 def test_a_newer_format_is_refused(run, tmp_path):

@@ -17,7 +17,6 @@ damaged later is refused by the name of its file, and a run goes on from the one
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -93,16 +92,29 @@ def point(run: Path, name: str, target: str) -> None:
     write_whole(run / name, target + "\n", durable=True)
 
 
-def prune(run: Path, keep: int) -> None:
-    """Delete all but the last `keep` checkpoints and those that `latest` and `best` point at."""
+def prune(run: Path, keep: int, say: Callable[[str], None]) -> None:
+    """Delete all but the last `keep` checkpoints and those that `latest` and `best` point at.
+
+    Args: say: told of what can't be deleted, and why; it stays, and is tried again the next time.
+    """
     folders = checkpoints_of(run)
     kept = {f.name for f in folders[-keep:]} | {pointed_at(run, "latest"), pointed_at(run, "best")}
     for folder in folders:
         if folder.name not in kept:  # by another name first, or a kill would leave half of it
-            with contextlib.suppress(OSError):  # what can't be deleted stays
+            try:
                 folder.rename(folder.with_name(f".old.{folder.name}.{os.getpid()}"))
+            except OSError as error:
+                say(_stays(folder, error))
     for leftover in (run / "checkpoints").glob(".*step_*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        try:
+            shutil.rmtree(leftover)
+        except OSError as error:  # which ended it: at least what else is in there goes
+            shutil.rmtree(leftover, ignore_errors=True)
+            say(_stays(leftover, error))
+
+
+def _stays(folder: Path, error: OSError) -> str:
+    return f'warning: cannot delete "{folder}": {reason_of(error)}; it takes room until you do'
 
 
 def read_last_state(run: Path, say: Callable[[str], None]) -> tuple[Path, Card, State]:

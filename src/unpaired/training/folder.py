@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from shlex import quote
 
 from unpaired.errors import UserError
+from unpaired.locks import HeldError, held
 from unpaired.whole import is_passing
 
 
@@ -62,40 +62,22 @@ def refuse_links(run: Path) -> None:
                 )
 
 
-def lock(out: Path, patience: float = 0.0) -> int | None:
-    """Hold the run folder until this process ends, however it ends.
+@contextlib.contextmanager
+def lock(out: Path, say: Callable[[str], None], patience: float = 0.0) -> Iterator[None]:
+    """Hold the run folder until the context, or this process, ends.
 
-    Args: patience: seconds to wait for a process that holds it but is about to end.
-    Returns: the folder's descriptor; None where folders can't be locked (Windows, some networks).
+    Args:
+        say: told where folders can't be locked (Windows, some networks): then nobody is kept out.
+        patience: seconds to wait for a process that holds it but is about to end.
     Raises: UserError if another process holds it.
     """
     try:
-        import fcntl
-    except ImportError:
-        return None
-    descriptor, end = os.open(out, os.O_RDONLY), time.monotonic() + patience
-
-    def is_held() -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
-
-    try:
-        while is_held():
-            if time.monotonic() >= end:
-                raise UserError(
-                    f'another process is training in "{out}"; wait for it, or give another --out'
-                )
-            time.sleep(0.2)
-    except UserError:
-        os.close(descriptor)
-        raise
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+        with held(out, patience, say):
+            yield
+    except HeldError:
+        raise UserError(
+            f'another process is training in "{out}"; wait for it, or give another --out'
+        ) from None
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import Any
 
@@ -36,6 +35,7 @@ class Keeper:
     def __init__(self, session: Session) -> None:
         self.session, self.out = session, session.out
         self.saved = -1
+        self.said: set[str] = set()
 
     def open(self, before: TrainConfig[Any] | None) -> None:
         """Make the folder, or take up its latest checkpoint.
@@ -63,8 +63,7 @@ class Keeper:
                 "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 and give torchrun --standalone or "
                 "--rdzv_backend c10d"
             )
-        if (held := lock(self.out, patience)) is not None:
-            self.session.opened.callback(os.close, held)
+        self.session.opened.enter_context(lock(self.out, say, patience))
         if not continuing:
             return None
         folder, _, state = read_last_state(self.out, say)
@@ -149,4 +148,9 @@ class Keeper:
         folder = save_checkpoint(self.out, card, state)
         if watch.best_step == steps:
             point(self.out, "best", folder.name)
-        prune(self.out, session.config.keep)
+        prune(self.out, session.config.keep, self._say_once)
+
+    def _say_once(self, text: str) -> None:
+        if text not in self.said:
+            self.said.add(text)
+            self.session.reporter.say(text)

@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import partial
 from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Literal
 from unpaired import __version__
 from unpaired.cache import cache_folder
 from unpaired.errors import UserError
+from unpaired.locks import HeldError, held
 from unpaired.training.card import read_card
 from unpaired.training.finding import find_checkpoint
 from unpaired.translation.exported import ExportedTranslator, InTorch
@@ -40,6 +42,8 @@ if TYPE_CHECKING:  # they bring torch
 
 LARGEST = 2_000_000_000
 """Bytes that kept exports may take; those not used for longest go first."""
+PATIENCE = 15 * 60.0
+"""Seconds to wait for another rank's export: far longer than one takes, also on a busy machine."""
 VERSION = 1
 """Of what is kept; another one is made anew."""
 EXPORTABLE_BUT = ("cogan",)
@@ -148,24 +152,17 @@ def _keep(checkpoint: Path, direction: str, files: list[Path], record: Path) -> 
 def _alone(folder: Path) -> Iterator[None]:
     """Wait until no other process of this machine is in here, however those before it ended.
 
-    Where folders can't be locked (Windows, some networks) nobody waits. Raises: OSError.
+    Raises: OSError; UserError if one is in here for all of `PATIENCE`.
     """
     try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print("waiting for another process that exports the network ...", file=sys.stderr)
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        waiting = "waiting for another process that exports the network ..."
+        with held(folder, PATIENCE, partial(print, file=sys.stderr), waiting):
+            yield
+    except HeldError:
+        raise UserError(
+            f'another process has been exporting to "{folder}" for {PATIENCE / 60:g} minutes; '
+            "end it if it hangs, or translate with --backend torch"
+        ) from None
 
 
 def _is_whole(files: list[Path], record: Path) -> bool:
