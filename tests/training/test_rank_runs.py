@@ -198,7 +198,7 @@ from unpaired.training.trainer import Trainer
 step = Trainer.step
 def lost(trainer, *rest):
     if trainer.steps == 6 and os.environ["RANK"] == "1" == str(1 + restarts):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), int(os.environ["LOST_BY"]))
     return step(trainer, *rest)
 restarts = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
 Trainer.step = lost
@@ -206,31 +206,47 @@ sys.exit(run(sys.argv[1:]))
 """
 
 
-def launched(launcher: list[str], *arguments: object) -> subprocess.CompletedProcess:
+def launched(
+    launcher: list[str], *arguments: object, lost_by: int = 0
+) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-m", *launcher, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=600,
         cwd=Path(__file__).parents[2],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+            "LOST_BY": str(int(lost_by)),
+        },
     )
 
 
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
+@pytest.mark.parametrize(
+    ("lost_by", "step"),
+    [(signal.SIGKILL, 4), pytest.param(signal.SIGTERM, 7, marks=pytest.mark.slow)],
+)
 def test_torchrun_restarts_a_run_that_lost_a_process_and_it_ends_as_if_nothing_had_happened(
-    config, undisturbed, tmp_path
+    lost_by, step, config, undisturbed, tmp_path
 ):
-    """The killed process would have taken step 7; the last checkpoint is at 4."""
+    """A process is lost at step 7. Killed, it leaves the last checkpoint, at 4.
+
+    A signal that asks it to end is heard by all: they finish the step, save it, and end, which to
+    the launcher is a loss like any other.
+    """
     script, run = tmp_path / "script.py", tmp_path / "run"
     script.write_text(LAUNCHED)
     launcher = [*TORCHRUN, "--max_restarts", "1", "--monitor_interval", "0.1"]
-    done = launched(launcher, script, "train", "--config", config, "--out", run)
+    done = launched(launcher, script, "train", "--config", config, "--out", run, lost_by=lost_by)
     assert done.returncode == 0, done.stderr
+    assert ("stopped at step 7" in done.stderr) == (lost_by == signal.SIGTERM)
     assert "restarted by the launcher (1), a process was lost" in done.stderr
-    assert f"continuing {run} from step 4" in done.stderr
+    assert f"continuing {run} from step {step}" in done.stderr
     assert_same_state(find_checkpoint(run), find_checkpoint(undisturbed))
     assert [line["step"] for line in lines(run)] == list(range(1, STEPS + 1))
 
