@@ -1,18 +1,24 @@
 """What the pages tell people to type is understood by the command."""
 
 import ast
+import importlib
+import json
 import pkgutil
 import re
 import shlex
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
 
 from unpaired.cli import run
 from unpaired.methods import METHODS
 from unpaired.training.config import TrainConfig, write_yaml
+from unpaired.training.run import train
+from unpaired.translation.translator import Translator
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -87,6 +93,24 @@ def test_a_command_in_the_docs_is_understood(command, tmp_path, monkeypatch):
 def test_python_in_the_docs_is_python(page):
     for block in blocks(page, "python"):
         ast.parse(block)
+
+
+def test_the_method_on_the_page_trains_resumes_and_translates(tmp_path, monkeypatch):
+    (tmp_path / "gcgan.py").write_text(blocks(ROOT / "docs/extending.md", "python")[0])
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(METHODS, "gcgan", None)  # taken out again afterwards
+    settings = importlib.import_module("gcgan").GcGANConfig(filters=4, blocks=1)
+    config = TrainConfig(
+        settings, method="gcgan", data="worldtiles:map-aerial", size=64, steps=2, log_every=1
+    )
+    run_folder = train(config, tmp_path / "run", quiet=True)
+    train(replace(config, steps=3), run_folder, resume=True, quiet=True)
+    lines = (run_folder / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["step"] == 3
+    assert json.loads(lines[-1])["geometry"] > 0
+    picture = np.zeros((20, 24, 3), np.uint8)
+    translated = Translator.load(run_folder, backend="torch")(picture)
+    assert translated.shape == picture.shape
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
