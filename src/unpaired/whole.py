@@ -73,7 +73,7 @@ def passing_name(path: Path) -> Iterator[Path]:
     digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
     passing = path.with_name(f".unpaired-{digest}.part")
     with contextlib.ExitStack() as held:
-        if not held.enter_context(_alone(passing)):
+        if not held.enter_context(alone(passing)):
             passing = path.with_name(f".unpaired-{digest}-{uuid.uuid4().hex[:8]}.part")
         try:
             yield passing
@@ -84,7 +84,7 @@ def passing_name(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[bool]:
+def alone(path: Path) -> Iterator[bool]:
     """Whether `path` can be written without meeting somebody: another writer, or a link's target.
 
     By a lock that ends with its process. Where there are no locks (Windows, some networks)

@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> int:
     from unpaired.training.folder import has_checkpoints
     from unpaired.training.interruption import Interrupted
     from unpaired.training.loop import DivergedError
-    from unpaired.training.presets import PRESETS, apply_preset
+    from unpaired.training.presets import PRESETS, apply_preset, preset_hint
     from unpaired.training.ranks import LostRankError
     from unpaired.training.tracking import read_metrics
 
@@ -111,6 +111,8 @@ def run(arguments: list[str]) -> int:
     )
     if launch.processes() > 1 and not options.out:
         raise UserError("processes that train together need the run folder by name; give --out RUN")
+    if launch.is_main() and not resume and (hint := preset_hint(options.run)):
+        print(hint, file=sys.stderr)
     folder = Path(options.out) if options.out else free_folder(Path("runs"), default.method)
     try:
         run_folder = train_run(options.run, folder, resume=resume)

@@ -17,11 +17,14 @@ from unpaired.data.decode import (
     probe,
     read_picture,
 )
+from unpaired.data.getting import folder_of
 from unpaired.data.halves import Half, half_of, need_two_halves
 from unpaired.data.layouts import Files, Layout, one_folder, two_folders
 from unpaired.data.order import Arrival
+from unpaired.data.paper_sets import PAPER_SETS
 from unpaired.data.shards import is_shards
 from unpaired.errors import UserError
+from unpaired.options import nearest
 
 SWAPPED = ", swapped"  # ends the name of a data set whose X and Y were exchanged
 
@@ -143,11 +146,29 @@ def open_dataset(
                     f"{option} is {asked}, but {data} has {domain.channels} channels; drop it"
                 )
         return found
-    root = Path(data)
-    if not root.is_dir():
+    return _assemble(one_folder(_root(data), paired), channels_x, channels_y)
+
+
+def _root(data: str) -> Path:
+    """The folder of a data set, given as it is or by its name.
+
+    Raises: UserError if it isn't here.
+    """
+    if not Path(data).exists() and data in PAPER_SETS:
+        if not PAPER_SETS[data].trains:
+            raise UserError(
+                f"{data} holds pictures to translate and none to train on; give another set"
+            )
+        if folder := folder_of(data):
+            return folder
+        raise UserError(f"{data} isn't here yet; fetch it first: unpaired data get {data}")
+    if not Path(data).is_dir():
         known = "worldtiles:map-aerial (`unpaired data list` has all)"
-        raise UserError(f'no folder "{data}"; check the path, or give a named set such as {known}')
-    return _assemble(one_folder(root, paired), channels_x, channels_y)
+        raise UserError(
+            f'no folder "{data}"{nearest(data, PAPER_SETS)}; check the path, or give a named set '
+            f"such as {known}"
+        )
+    return Path(data)
 
 
 def is_packed(spec: str) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from unpaired.data.getting import folder_of
 from unpaired.errors import UserError
 from unpaired.training.config import TrainConfig, with_changes
+from unpaired.training.dataset_presets import DATASET_PRESETS
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ PRESETS: dict[str, Preset] = {
         "colours of paintings.",
         settings={"cyclegan": {"loss.identity": 5.0}},
     ),
+    **{name: Preset(*preset) for name, preset in DATASET_PRESETS.items()},
 }
 
 
@@ -153,3 +157,14 @@ def apply_preset(config: TrainConfig[Any], name: str) -> TrainConfig[Any]:
         {**preset.changes, **{f"settings.{k}": v for k, v in own.items()}}
         | {"preset": "+".join(names)},
     )
+
+
+def preset_hint(config: TrainConfig[Any]) -> str | None:
+    """A line that names the preset of a data set, for a run that has none and could take it."""
+    data = config.data or ""
+    name = data.removesuffix("-pairs")
+    if name not in DATASET_PRESETS or config.preset or not (Path(data).is_dir() or folder_of(data)):
+        return None
+    if config.method not in DATASET_PRESETS[name][2]:
+        return None
+    return f"hint: --preset {name} has the settings that the paper trains this set with"

@@ -1,0 +1,310 @@
+"""Large files over HTTP: whole or not there, and an attempt goes on where the one before ended."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import json
+import logging
+import queue
+import re
+import shutil
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from unpaired.errors import UserError, reason_of
+from unpaired.whole import write_whole
+
+PATIENCE = 20.0  # seconds without an answer, or at less than SLOWEST, before a try is given up
+SLOWEST = 1_000  # bytes per second
+TRIES = 4  # in a row that don't bring the file on by STEP; between them 1, 2 and 4 seconds
+STEP = 1 << 20
+BLOCK = 1 << 18  # bytes read at once
+MOST = 16 << 30  # bytes; no file that is fetched here comes near it
+PASSING = (408, 425, 429, 500, 502, 503, 504)  # what a server may answer once and not again
+
+log = logging.getLogger("unpaired")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What tells one state of a file on a server from another, as far as the server says."""
+
+    url: str
+    etag: str | None
+    modified: str | None
+    total: int | None
+
+    @property
+    def mark(self) -> str | None:
+        """For If-Range: a tag that promises the same bytes, else the date; None: neither."""
+        return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
+
+
+class NoUse(UserError):  # noqa: N818 - what asking again would be
+    """What another try wouldn't change."""
+
+
+def fetched(
+    url: str,
+    place: Path,
+    *,
+    sha256: str | None = None,
+    most: int = MOST,
+    by_hand: Path | None = None,
+) -> str:
+    """Download a file; until it is whole it lies beside `place`, and the next call goes on there.
+
+    Bytes of two calls are put together only if the server promises that the file is still the same
+    (by its ETag or date), or `sha256` would tell; else the download starts over. Broken
+    connections, too slow ones and busy servers are tried again a few times, each told in the log.
+
+    Args:
+        url: http or https; redirections are followed.
+        sha256: of the file, if it is known. Not enforced: the caller compares what is returned.
+        most: bytes that it may have.
+        by_hand: where the caller looks for what people put there; None: at `place`.
+    Returns: the SHA-256 of what now lies at `place`.
+    Raises: UserError if it can't be had; the message says where to put the file by hand.
+    """
+    if not url.lower().startswith(("http://", "https://")):
+        raise UserError(f'"{url}" is no http:// or https:// address; check it')
+    part = place.with_name(f"{place.name}.part")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        joined = _completed(url, part, most, sha256 is not None)
+        digest = file_sha256(part)
+        if joined and sha256 not in (None, digest):
+            log.warning("the parts don't make the file that was expected; once more from its start")
+            part.unlink()
+            _completed(url, part, most, True)
+            digest = file_sha256(part)
+        part.replace(place)
+        _facts_file(part).unlink(missing_ok=True)
+    except OSError as error:  # of the disk; those of the network were told apart
+        raise UserError(f'can\'t write "{part}": {reason_of(error)}') from None
+    except NoUse as error:
+        raise UserError(
+            f"can't download {url} ({error}); run this again to go on, or put that file there by "
+            f"hand as {by_hand or place}"
+        ) from None
+    return digest
+
+
+def file_sha256(path: Path) -> str:
+    """In hex digits. Raises: OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _completed(url: str, part: Path, most: int, verified: bool) -> bool:
+    """Fetch until `part` is whole. Returns: whether it is put together from several answers.
+
+    Raises: NoUse, OSError of the disk.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    furthest, failures, joined = _size(part), 0, False
+    with Progress(
+        *columns, TransferSpeedColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+    ) as progress:
+        task = progress.add_task(part.name.removesuffix(".part"), total=None)
+
+        def show(size: int, total: int | None) -> None:
+            progress.update(task, completed=size, total=total)
+
+        while True:
+            before = _size(part)
+            failure = _go_on(url, part, most, verified, show)
+            joined |= 0 < before <= _size(part)
+            if failure is None:
+                return joined
+            if _size(part) >= furthest + STEP:
+                furthest, failures = _size(part), 0
+            failures += 1
+            if failures == TRIES or (isinstance(failure, socket.gaierror) and not _size(part)):
+                raise NoUse(_reason(failure))
+            log.warning("try %d of %d: %s", failures, TRIES, _reason(failure))
+            time.sleep(2 ** (failures - 1))
+
+
+def _go_on(
+    url: str, part: Path, most: int, verified: bool, show: Callable[[int, int | None], None]
+) -> Exception | None:
+    """Ask once for what is missing and write it. Returns: why it isn't all, None if it is.
+
+    Raises: NoUse, OSError of the disk.
+    """
+    known = _known(part, url)
+    have = _size(part) if known and (known.mark or verified) else 0
+    if have and known and known.total == have:
+        return None
+    headers = {"Accept-Encoding": "identity", "User-Agent": "unpaired"}
+    if have and known:
+        headers["Range"] = f"bytes={have}-"
+        if known.mark:
+            headers["If-Range"] = known.mark
+    try:
+        answer = _answer(url, headers)
+    except urllib.error.HTTPError as error:
+        error.close()
+        told = f"the server answers {error.code}: {' '.join(str(error.reason).split())}"
+        if error.code == 416:  # what we have isn't a part of that file any more
+            part.unlink(missing_ok=True)
+        elif error.code not in PASSING:
+            raise NoUse(told) from None
+        return OSError(told)
+    except (OSError, http.client.HTTPException) as error:
+        return error
+    with answer:
+        if answer.status == 206:
+            found = _range(answer.headers)
+            facts = _facts(url, answer.headers, found[1] if found else None)
+            if not have or known is None or not _continues(known, facts, have, found):
+                part.unlink(missing_ok=True)
+                return OSError("the server sent another part of the file than was asked for")
+        else:
+            if answer.headers.get_content_type() == "text/html":
+                raise NoUse("what arrives is a web page, not a file")
+            have = 0
+            facts = _facts(url, answer.headers, answer.length)
+        _room(part, facts.total, have, most)
+        if not have:
+            part.write_bytes(b"")  # before its facts change: the old bytes are not of them
+            write_whole(_facts_file(part), json.dumps(asdict(facts)))
+        return _written(answer, part, have, facts.total, most, show)
+
+
+def _written(
+    answer: http.client.HTTPResponse,
+    part: Path,
+    size: int,
+    total: int | None,
+    most: int,
+    show: Callable[[int, int | None], None],
+) -> Exception | None:
+    """Append what arrives. Returns: why it isn't all, None if it is. Raises: NoUse, OSError."""
+    with part.open("ab") as file:
+        since, then = time.monotonic(), size
+        while True:
+            try:
+                block = answer.read1(BLOCK)
+            except (OSError, http.client.HTTPException) as error:
+                return error
+            if not block:
+                break
+            size += len(block)
+            if size > min(most, total if total is not None else most):
+                raise NoUse(f"more than the {total or most:,} bytes that it should have arrive")
+            file.write(block)
+            show(size, total)
+            if (passed := time.monotonic() - since) > PATIENCE:
+                if size - then < SLOWEST * passed:
+                    return TimeoutError(f"{size - then} bytes in {passed:.0f} seconds")
+                since, then = time.monotonic(), size
+    if total is not None and size < total:
+        return OSError(f"the connection ended after {size:,} of {total:,} bytes")
+    return None
+
+
+def _answer(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+    """The start of what the server sends.
+
+    A look-up of names, a host of many addresses, redirections and headers that trickle in have a
+    time-out each, one after the other; here all of them together have PATIENCE.
+
+    Raises: OSError, http.client.HTTPException.
+    """
+    answers: queue.SimpleQueue[http.client.HTTPResponse | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            request = urllib.request.Request(url, headers=headers)
+            answers.put(urllib.request.urlopen(request, timeout=PATIENCE))
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=PATIENCE)
+    except queue.Empty:
+        raise TimeoutError(f"no answer in {PATIENCE:.0f} seconds") from None
+    if isinstance(answer, ValueError):  # urllib's and http.client's word for a crooked address
+        raise NoUse(str(answer))
+    if isinstance(answer, urllib.error.URLError) and isinstance(answer.reason, Exception):
+        raise answer.reason
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _facts(url: str, headers: Any, total: int | None) -> Facts:
+    return Facts(url, headers.get("ETag"), headers.get("Last-Modified"), total)
+
+
+def _range(headers: Any) -> tuple[int, int | None] | None:
+    """(first byte, length of the whole file, None if unknown) of a partial answer."""
+    told = re.fullmatch(
+        r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", headers.get("Content-Range", "")
+    )
+    return (int(told[1]), None if told[2] == "*" else int(told[2])) if told else None
+
+
+def _continues(known: Facts, facts: Facts, have: int, found: tuple[int, int | None] | None) -> bool:
+    """Whether a partial answer goes on with the very file of which `have` bytes are here."""
+    if found is None or found[0] != have:
+        return False
+    pairs = (known.etag, facts.etag), (known.modified, facts.modified), (known.total, facts.total)
+    return all(a is None or b is None or a == b for a, b in pairs)
+
+
+def _room(part: Path, total: int | None, have: int, most: int) -> None:
+    """Raises: NoUse if the file is larger than allowed, or than the free disk."""
+    if total is None:
+        return
+    if total > most:
+        raise NoUse(f"{total:,} bytes, where at most {most:,} were expected")
+    if (free := shutil.disk_usage(part.parent).free) < total - have:
+        raise NoUse(f"{total - have:,} bytes are missing and {free:,} free in {part.parent}")
+
+
+def _facts_file(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json")
+
+
+def _known(part: Path, url: str) -> Facts | None:
+    """What was known of the file when its first bytes came, if it came from there."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        facts = Facts(**json.loads(_facts_file(part).read_text(encoding="utf-8")))
+        return facts if facts.url == url else None
+    return None
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return reason_of(error) or type(error).__name__
+    return f"{type(error).__name__}: {error}".rstrip(": ")
