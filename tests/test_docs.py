@@ -31,6 +31,7 @@ CALLED = [  # what each verb calls once its options are understood
     "unpaired.translation.stylist.style_files",
     "unpaired.demonstration.demo",
     "unpaired.data.check.check_dataset",
+    "unpaired.data.getting.get",
     "unpaired.doctor.examine",
     "unpaired.bench.machine.bench",
     "unpaired.evaluation.result.evaluate",

@@ -363,3 +363,17 @@ def test_damaged_originals_are_one_line_and_leave_nothing(tmp_path, cache):
     (packed / cityscapes.ARCHIVES[0]).write_bytes(b"PK\3\4 no zip")
     with pytest.raises(UserError, match="is damaged"):
         get("cityscapes", source=str(packed))
+
+
+def test_the_page_says_what_the_catalog_says():
+    page = (Path(__file__).parents[2] / "docs" / "catalog.md").read_text(encoding="utf-8")
+    rows = {
+        r.split("`")[1]: r for r in page.splitlines() if r.startswith("| `") and r.count("|") == 8
+    }
+    assert list(rows) == list(PAPER_SETS)
+    for name, known in PAPER_SETS.items():
+        row = rows[name]
+        assert known.about in row
+        assert all(f"{count:,}" in row for count in known.counts or ())
+        assert (f"{(known.size or 0) / 1e6:,.0f} MB" in row) == (known.size is not None)
+        assert ("known" in row) == (known.sha256 is not None)

@@ -25,7 +25,7 @@ Image translation without paired examples.
   segmenter   train the network that reads generated photos for the FCN score
   reproduce   the paper's tables: train what is missing, print our figures beside theirs
   study       can people tell generated pictures from real ones?
-  data        list the named data sets; check a data set before training
+  data        list the named data sets, fetch the paper's; check a data set before training
   doctor      this machine: versions, devices, precision, memory, optional parts
   bench       this machine: step time, images/s, memory, share of the peak, what to expect
 
