@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from unpaired.networks.patchgan import PatchGAN, PixelGAN
-from unpaired.networks.reference import from_reference
 from unpaired.networks.resnet import ResNetGenerator
 from unpaired.networks.unet import UNetGenerator
 
@@ -127,22 +126,3 @@ def expected_unet_count(depth: int) -> int:
         into = widths[i] if i == depth - 1 else 2 * widths[i]
         total += into * widths[i - 1] * 16 + 2 * widths[i - 1]
     return total + 2 * widths[0] * 3 * 16 + 3
-
-
-def test_an_old_file_with_running_statistics_and_prefixes_loads():
-    network = ResNetGenerator(3, 3, filters=4, blocks=1)
-    old = {f"module.{k}": v + 1 for k, v in network.state_dict().items()}
-    for place in (2, 5, 8):
-        old[f"module.model.{place}.running_mean"] = torch.zeros(4)
-        old[f"module.model.{place}.running_var"] = torch.ones(4)
-        old[f"module.model.{place}.num_batches_tracked"] = torch.tensor(3)
-    expected = {k: v + 1 for k, v in network.state_dict().items()}
-    network.load_state_dict(from_reference(old), strict=True)
-    assert all(torch.equal(v, expected[k]) for k, v in network.state_dict().items())
-    compiled = {f"_orig_mod.module.{k}": v for k, v in expected.items()}
-    assert from_reference(compiled).keys() == expected.keys()
-
-
-def test_running_statistics_of_a_real_batch_norm_are_kept():
-    names = ResNetGenerator(3, 3, filters=4, blocks=1, norm="batch").state_dict()
-    assert from_reference(names, batch_norm=True).keys() == names.keys()

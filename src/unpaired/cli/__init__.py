@@ -19,6 +19,7 @@ Image translation without paired examples.
   demo        train on embedded data for a few minutes and open a report on it
   train       train a method on two collections of pictures; resume a run
   translate   turn pictures into the other domain with a trained run
+  import      a run of weights from elsewhere, such as the authors' published models
   export      a run's network as one file: ONNX, OpenVINO or torch
   stylize     paint pictures in the style of others, without training
   evaluate    score a run on its test pictures: numbers, and report.html
@@ -36,6 +37,7 @@ VERBS = {
     "demo": "unpaired.cli.demo",
     "train": "unpaired.cli.train",
     "translate": "unpaired.cli.translate",
+    "import": "unpaired.cli.importing",
     "export": "unpaired.cli.export",
     "stylize": "unpaired.cli.stylize",
     "evaluate": "unpaired.cli.evaluate",

@@ -20,11 +20,11 @@ class ExportOptions:
     """Write a run's network as one file that other programs can run, checked against the run."""
 
     run: Annotated[Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Run folder or checkpoint folder."""
+    """Run folder, checkpoint folder, a file of weights from elsewhere, or a published model."""
     format: Literal["onnx", "openvino", "torch"] = "onnx"
     """onnx: .onnx; openvino: .xml and .bin; torch: .pt2, for torch.export.load."""
     out: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
-    """Default: in the run folder, named after it and the direction."""
+    """Default: in the run folder, else in the current one, named after it and the direction."""
     direction: Literal["x2y", "y2x"] | None = None
     """Default: the run's first."""
     checkpoint: str = "latest"

@@ -49,6 +49,7 @@ def run(arguments: list[str]) -> int:
     """`unpaired train METHOD [OPTIONS]`, `--config FILE`, or `--out RUN --resume`."""
     from unpaired.evaluation.validation import train as train_run
     from unpaired.methods import METHODS
+    from unpaired.methods.imported import NOT_TRAINED
     from unpaired.training.config import TrainConfig, read_yaml, with_changes
     from unpaired.training.folder import has_checkpoints
     from unpaired.training.interruption import Interrupted
@@ -94,6 +95,8 @@ def run(arguments: list[str]) -> int:
         raise UserError(
             f"name a method ({', '.join(METHODS)}), --config FILE, or --out RUN --resume"
         )
+    if default.method not in METHODS:
+        raise UserError(NOT_TRAINED)
     if method is not None and method != default.method:
         raise UserError(
             f"the configuration is for {default.method}, not {method}; drop one of them"

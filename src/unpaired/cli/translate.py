@@ -28,7 +28,8 @@ class TranslateOptions:
     """Turn pictures into the other domain. Output size = input size; inputs are never touched."""
 
     run: Annotated[Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Run folder, checkpoint folder, or a file from `unpaired export`."""
+    """Run folder, checkpoint folder, file from `unpaired export`, weights from elsewhere (.pth,
+    .safetensors), or a published model (horse2zebra, ...; `unpaired import --list`)."""
     inputs: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="PICTURES...")]
     """Pictures and folders; sub-folders are kept. Or one film. Or URLs (s3://, gs://, ...), or tar
     shards: data-{000..123}.tar."""

@@ -20,7 +20,7 @@ from unpaired.evaluation.pages import ROWS, cell, template, titled, write_page
 from unpaired.evaluation.report import domain_names
 from unpaired.evaluation.scores import BACK, domains
 from unpaired.evaluation.views import Views, open_views
-from unpaired.methods import METHODS
+from unpaired.methods import KINDS
 from unpaired.methods.base import Direction
 from unpaired.training.card import read_card
 from unpaired.training.checkpoint import read_images
@@ -108,7 +108,7 @@ def _pictures(config: TrainConfig[Any]) -> set[str]:
 
 
 def _label(config: TrainConfig[Any]) -> str:
-    title = METHODS[config.method].title
+    title = KINDS[config.method].title
     return f"{title}, {config.preset.replace('+', ' + ')}" if config.preset else title
 
 

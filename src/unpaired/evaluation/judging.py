@@ -83,6 +83,10 @@ def judge(
             translators["best"] = Translator.load(best)
     config = read_yaml(run / "config.yaml")
     card = translators["run"].card
+    if not (dataset or config.data or config.x):
+        raise UserError(
+            f'"{run}" was imported without pictures to score it on; import it again with --data DIR'
+        )
     images = read_images(card)
     data = dataset or data_of(config, card.channels_x, card.channels_y)
     key = fingerprint(data)  # before they are read: what changes meanwhile shows

@@ -32,7 +32,7 @@ from unpaired.evaluation.judging import Judged, judge, save
 from unpaired.evaluation.metrics import METRICS, Scores
 from unpaired.evaluation.pages import number_tables, template, titled, write_page
 from unpaired.evaluation.scores import Evaluation, Side, domains
-from unpaired.methods import METHODS
+from unpaired.methods import KINDS
 from unpaired.methods.base import Direction
 from unpaired.training.checkpoint import read_progress
 from unpaired.training.config import TrainConfig
@@ -110,8 +110,8 @@ def gather_facts(
     machine = [environment.get("platform"), _times(environment.get("threads"), "thread")]
     return Facts(
         name=run.name,
-        method=METHODS[card.method].title,
-        paired=METHODS[card.method].paired,
+        method=KINDS[card.method].title,
+        paired=KINDS[card.method].paired,
         data=card.data,
         domains=domain_names(card.data),
         preset=card.preset,

@@ -6,6 +6,7 @@ from unpaired.methods.cogan import CoGAN
 from unpaired.methods.cut import CUT, FastCUT
 from unpaired.methods.cyclegan import CycleGAN
 from unpaired.methods.feature_gan import FeatureGAN
+from unpaired.methods.imported import Imported
 from unpaired.methods.pix2pix import Pix2Pix
 from unpaired.methods.simgan import SimGAN
 from unpaired.methods.uvcgan import UVCGAN
@@ -22,8 +23,12 @@ METHODS: dict[str, type[Method]] = {
     "simgan": SimGAN,
 }
 
+KINDS: dict[str, type[Method]] = {**METHODS, Imported.name: Imported}
+"""What a run can be of: a method that was trained, or weights from elsewhere."""
+
 __all__ = [
     "CUT",
+    "KINDS",
     "METHODS",
     "UVCGAN",
     "BiGAN",
@@ -31,6 +36,7 @@ __all__ = [
     "CycleGAN",
     "FastCUT",
     "FeatureGAN",
+    "Imported",
     "Method",
     "Pix2Pix",
     "SimGAN",

@@ -105,16 +105,18 @@ def has_bias(kind: Norm) -> bool:
 class ResnetBlock(nn.Module):
     """x + conv_block(x), two 3x3 convolutions with reflection padding (Johnson et al. 2016)."""
 
-    def __init__(self, channels: int, norm: Norm, dropout: bool) -> None:
+    def __init__(self, channels: int, norm: Norm, dropout: bool, bias: bool | None = None) -> None:
+        """Args: bias: of the convolutions; None: as `has_bias` says."""
         super().__init__()
+        bias = has_bias(norm) if bias is None else bias
         self.conv_block = nn.Sequential(
             ReflectionPad(1),
-            Conv2d(channels, channels, 3, bias=has_bias(norm)),
+            Conv2d(channels, channels, 3, bias=bias),
             *make_norm(norm, channels),
             nn.ReLU(inplace=True),
             *([nn.Dropout(0.5)] if dropout else []),
             ReflectionPad(1),
-            Conv2d(channels, channels, 3, bias=has_bias(norm)),
+            Conv2d(channels, channels, 3, bias=bias),
             *make_norm(norm, channels),
         )
 
@@ -131,6 +133,26 @@ class ResizeConv(nn.Sequential):
             ReflectionPad(1),
             Conv2d(channels_in, channels_out, 3, bias=bias),
         )
+
+
+class BlurHalving(nn.Sequential):
+    """Every channel blurred by [1 2 1]/4 both ways, then every second pixel (Zhang 2019): what CUT
+    halves its feature maps by."""
+
+    def __init__(self, channels: int) -> None:
+        blur = nn.Conv2d(channels, channels, 3, stride=2, groups=channels, bias=False)
+        taps = torch.tensor([1.0, 2.0, 1.0])
+        kernel = torch.outer(taps, taps) / 16
+        blur.weight = nn.Parameter(kernel.expand(channels, 1, 3, 3).clone(), requires_grad=False)
+        super().__init__(ReflectionPad(1), blur)
+
+
+class SmoothDoubling(nn.Upsample):
+    """Height and width doubled, every new pixel 3/4 of the nearest old one and 1/4 of the next one:
+    bilinear, and the same as CUT's filter [1 3 3 1] over repeated edges."""
+
+    def __init__(self) -> None:
+        super().__init__(scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def make_upsample(kind: Upsample, channels_in: int, channels_out: int, bias: bool) -> nn.Module:

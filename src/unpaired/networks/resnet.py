@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from unpaired.errors import UserError
 from unpaired.networks.blocks import (
+    BlurHalving,
     Norm,
     ReflectionPad,
     ResnetBlock,
+    SmoothDoubling,
     Upsample,
     has_bias,
     make_norm,
@@ -31,6 +33,9 @@ class ResNetGenerator(nn.Module):
             colours that both domains share survive from the first step on. Not in the paper.
         downsamplings: how often the image is halved and doubled again; the paper has 2.
         upsample: "transposed" as in the paper, or "resize", which leaves no checkerboards.
+        bias: of the convolutions before a norm; None: as in the authors' code.
+        blur_down, blur_up: halve and double with filters against aliasing, as CUT's authors do;
+            `upsample` then counts for nothing.
 
     Attributes:
         multiple: height and width must be multiples of it.
@@ -47,9 +52,12 @@ class ResNetGenerator(nn.Module):
         upsample: Upsample = "transposed",
         downsamplings: int = 2,
         input_skip: bool = False,
+        bias: bool | None = None,
+        blur_down: bool = False,
+        blur_up: bool = False,
     ) -> None:
         super().__init__()
-        bias, k = has_bias(norm), filters
+        bias, k = has_bias(norm) if bias is None else bias, filters
         layers: list[nn.Module] = [
             ReflectionPad(3),
             nn.Conv2d(in_channels, k, 7, bias=bias),
@@ -57,12 +65,16 @@ class ResNetGenerator(nn.Module):
             nn.ReLU(inplace=True),
         ]
         for _ in range(downsamplings):
-            layers += [nn.Conv2d(k, 2 * k, 3, stride=2, padding=1, bias=bias)]
+            layers += [nn.Conv2d(k, 2 * k, 3, 1 if blur_down else 2, padding=1, bias=bias)]
             layers += [*make_norm(norm, 2 * k), nn.ReLU(inplace=True)]
+            layers += [BlurHalving(2 * k)] if blur_down else []
             k *= 2
-        layers += [ResnetBlock(k, norm, dropout) for _ in range(blocks)]
+        layers += [ResnetBlock(k, norm, dropout, bias) for _ in range(blocks)]
         for _ in range(downsamplings):
-            layers += [make_upsample(upsample, k, k // 2, bias)]
+            if blur_up:
+                layers += [SmoothDoubling(), nn.Conv2d(k, k // 2, 3, padding=1, bias=bias)]
+            else:
+                layers += [make_upsample(upsample, k, k // 2, bias)]
             layers += [*make_norm(norm, k // 2), nn.ReLU(inplace=True)]
             k //= 2
         layers += [ReflectionPad(3), Conv2d(k, out_channels, 7), nn.Tanh()]

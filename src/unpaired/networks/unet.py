@@ -24,6 +24,7 @@ class UNetGenerator(nn.Module):
 
     Depth 7 is the authors' unet_128, depth 8 unet_256; parameters are named as theirs.
 
+    Args: bias: of the convolutions before a norm; None: as in the authors' code.
     Attributes:
         multiple: height and width must be multiples of it, 2^depth.
     """
@@ -36,14 +37,15 @@ class UNetGenerator(nn.Module):
         depth: int = 8,
         norm: Norm = "instance",
         dropout: bool = False,
+        bias: bool | None = None,
     ) -> None:
         super().__init__()
         widths = [filters * min(2**level, 8) for level in range(depth)]
-        block = UNetLevel(widths[-2], widths[-1], inner=None, norm=norm)
+        block = UNetLevel(widths[-2], widths[-1], inner=None, norm=norm, bias=bias)
         for level in range(depth - 2, 0, -1):
             deep = dropout and widths[level] == widths[level - 1] == filters * 8
-            block = UNetLevel(widths[level - 1], widths[level], block, norm, dropout=deep)
-        self.model = UNetLevel(out_channels, widths[0], block, norm, in_channels=in_channels)
+            block = UNetLevel(widths[level - 1], widths[level], block, norm, None, deep, bias)
+        self.model = UNetLevel(out_channels, widths[0], block, norm, in_channels, bias=bias)
         self.multiple = 2**depth
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,10 +67,11 @@ class UNetLevel(nn.Module):
         norm: Norm,
         in_channels: int | None = None,
         dropout: bool = False,
+        bias: bool | None = None,
     ) -> None:
         super().__init__()
         self.outermost = in_channels is not None
-        bias = has_bias(norm)
+        bias = has_bias(norm) if bias is None else bias
         down = nn.Conv2d(in_channels or outer, width, 4, stride=2, padding=1, bias=bias)
         joined = width if inner is None else 2 * width
         up_bias = bias or self.outermost

@@ -33,7 +33,7 @@ from torch import Tensor
 
 from unpaired.data.images import ImageConfig
 from unpaired.errors import UserError, reason_of
-from unpaired.methods import METHODS, Method
+from unpaired.methods import KINDS, Method
 from unpaired.training.card import Card, DamagedError, card_text, read_files
 from unpaired.training.finding import checkpoints_of, find_checkpoint, pointed_at
 from unpaired.training.parsing import parse
@@ -52,9 +52,10 @@ class State:
     """Content of state.json."""
 
 
-def save_checkpoint(run: Path, card: Card, state: State) -> Path:
+def save_checkpoint(run: Path, card: Card, state: State, *, then: str = "") -> Path:
     """Write `checkpoints/step_XXXXXXXX` whole, then point `latest` at it.
 
+    Args: then: what a user does after mending a full disk; empty: resume the run.
     Raises: UserError if the disk is full or not writable; earlier checkpoints are untouched.
     """
     folder = run / "checkpoints" / f"step_{card.step:08d}"
@@ -80,9 +81,10 @@ def save_checkpoint(run: Path, card: Card, state: State) -> Path:
         shutil.rmtree(old, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(fresh, ignore_errors=True)
+        then = then or f"continue with: unpaired train --out {quote(str(run))} --resume"
         raise UserError(
             f'cannot write the checkpoint "{folder}": {reason_of(error)}; make room or mend the '
-            f"folder, then continue with: unpaired train --out {quote(str(run))} --resume"
+            f"folder, then {then}"
         ) from None
     return folder
 
@@ -170,7 +172,7 @@ def read_progress(checkpoint: Path) -> dict[str, Any]:
 
 def build_method(card: Card) -> Method:
     """The method a card describes, freshly initialised."""
-    kind = METHODS.get(card.method)
+    kind = KINDS.get(card.method)
     if kind is None:
         raise UserError(f'the checkpoint needs the method "{card.method}", unknown to this version')
     settings = parse(kind.Config, card.settings, "checkpoint.json: settings")
@@ -192,6 +194,13 @@ def load_method(checkpoint: Path, *, averaged: bool = True) -> tuple[Method, Car
     method = build_method(card)
     restore_weights(method, tensors, checkpoint)
     return method.eval().requires_grad_(False), card
+
+
+def check_weights(checkpoint: Path) -> None:
+    """Raises: UserError if the card or the weights are missing or not what was written."""
+    _, files = read_files(checkpoint)
+    path = checkpoint / "weights.safetensors"
+    _check(path, files.get(path.name))
 
 
 def restore_weights(method: Method, tensors: Mapping[str, Tensor], source: Path) -> None:

@@ -12,7 +12,7 @@ import yaml
 
 from unpaired.data.images import ImageConfig
 from unpaired.errors import UserError
-from unpaired.methods import METHODS
+from unpaired.methods import KINDS, METHODS
 from unpaired.plain_yaml import read_plain
 from unpaired.training.parsing import parse
 from unpaired.training.precision import Precision
@@ -204,9 +204,9 @@ def from_dict(tree: dict[str, Any], source: str = "the configuration") -> TrainC
         raise UserError(f"{source}: expected keys and values; give the config.yaml of a run")
     tree = dict(tree)
     method = tree.get("method", "cyclegan")
-    if method not in METHODS:
+    if method not in KINDS:
         raise UserError(f'{source}: unknown method "{method}"; known are {", ".join(METHODS)}')
-    settings = parse(METHODS[method].Config, tree.pop("settings", {}), f"{source}: settings")
+    settings = parse(KINDS[method].Config, tree.pop("settings", {}), f"{source}: settings")
     tree["settings"] = settings
     return parse(TrainConfig, tree, source)
 

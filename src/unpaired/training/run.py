@@ -11,6 +11,8 @@ import torch
 from unpaired import launch
 from unpaired.data.fingerprint import in_names
 from unpaired.errors import UserError
+from unpaired.methods import METHODS
+from unpaired.methods.imported import NOT_TRAINED
 from unpaired.training.config import TrainConfig, read_yaml, refuse_changes
 from unpaired.training.folder import folder_errors, may_continue
 from unpaired.training.keeping import Keeper
@@ -47,6 +49,8 @@ def train(
         LostRankError: if another process of the run died or hangs.
     """
     out = Path(out)
+    if config.method not in METHODS:
+        raise UserError(NOT_TRAINED)
     if config.evaluate_every and judge is None:
         raise UserError("--evaluate-every needs a judge; call unpaired.train, or drop it")
     device = choose_device(config.device)

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from unpaired import launch
 from unpaired.data.batches import Batches, Skip
 from unpaired.data.domains import DataSet, open_dataset
-from unpaired.methods import METHODS
+from unpaired.methods import KINDS
 from unpaired.training.config import TrainConfig
 from unpaired.training.validation import hold_out
 
@@ -35,7 +35,7 @@ def data_of(
         config.y,
         channels_x=channels_x,
         channels_y=channels_y,
-        paired=METHODS[config.method].paired if paired is None else paired,
+        paired=KINDS[config.method].paired if paired is None else paired,
         swap=config.swap,
     )
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from unpaired import __version__
-from unpaired.cache import cache_folder
+from unpaired.cache import cache_folder, forget_oldest
 from unpaired.errors import UserError
 from unpaired.locks import HeldError, held
 from unpaired.training.card import read_card
@@ -34,14 +34,13 @@ from unpaired.translation.exporting.sessions import (
     check_there,
     need,
 )
+from unpaired.translation.resolving import EXPORTS, resolve
 from unpaired.translation.translator import Backend, Translator, smallest_side
 
 if TYPE_CHECKING:  # they bring torch
     from unpaired.methods.base import Direction
     from unpaired.translation.network import TorchTranslator
 
-LARGEST = 2_000_000_000
-"""Bytes that kept exports may take; those not used for longest go first."""
 PATIENCE = 15 * 60.0
 """Seconds to wait for another rank's export: far longer than one takes, also on a busy machine."""
 VERSION = 1
@@ -49,22 +48,22 @@ VERSION = 1
 EXPORTABLE_BUT = ("cogan",)
 """Methods that are more than one network."""
 GPUS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
-FILES = {".onnx", ".xml", ".bin", ".pt2"}
 
 
 def load(
-    source: Path,
+    source: Path | str,
     *,
     checkpoint: str = "latest",
     device: str = "auto",
     precision: Precision = "auto",
     backend: Backend = "auto",
 ) -> Translator:
-    """A translator of a run folder, a checkpoint folder or an exported file.
+    """A translator of whatever `resolving.resolve` knows.
 
     Raises: UserError if there is none, it is damaged, or the backend can't do what is asked.
     """
-    if source.suffix.lower() in FILES and not source.is_dir():
+    source = resolve(source)
+    if source.suffix.lower() in EXPORTS and not source.is_dir():
         return _of_file(source, device, precision, backend)
     folder = find_checkpoint(source, checkpoint)
 
@@ -125,7 +124,7 @@ def kept(checkpoint: Path, direction: str, suffix: str) -> Path:
                 f'cannot write to "{folder}": {why.lower()}; make room or mend the folder, or set '
                 "$UNPAIRED_CACHE to another"
             ) from None
-        _forget_oldest(folder)
+        forget_oldest(folder)
     with contextlib.suppress(OSError):  # a folder may be there to read only
         os.utime(folder)
     return place
@@ -238,17 +237,3 @@ def _need_cpu(device: str, what: str) -> None:
         raise UserError(
             f"--device {device}: {what} runs on the CPU; give the run with --backend torch"
         )
-
-
-def _forget_oldest(but: Path) -> None:
-    """Delete kept exports, those not used for longest first, until the rest is small enough."""
-    with contextlib.suppress(OSError):
-        folders = sorted(but.parent.iterdir(), key=lambda folder: folder.stat().st_mtime)
-        sizes = {f: sum(p.stat().st_size for p in f.iterdir()) for f in folders if f.is_dir()}
-        total = sum(sizes.values())
-        for folder, size in sizes.items():
-            if total <= LARGEST:
-                return
-            if folder != but:
-                shutil.rmtree(folder, ignore_errors=True)
-                total -= size

@@ -65,7 +65,8 @@ class Translator(ABC):
         precision: Precision = "auto",
         backend: Backend | None = None,
     ) -> Translator:
-        """From a run folder, a checkpoint folder, or a file from `unpaired export`.
+        """From a run folder, a checkpoint folder, a file from `unpaired export`, a file of weights
+        from elsewhere, or a published model by its name.
 
         Args:
             checkpoint: "latest", "best" or a step number.
@@ -76,7 +77,7 @@ class Translator(ABC):
         from unpaired.translation.loading import load
 
         return load(
-            Path(source),
+            source,
             checkpoint=checkpoint,
             device=device,
             precision=precision,
@@ -208,8 +209,11 @@ def chosen(card: Card, requested: str | None) -> Direction:
     for direction in card.directions:
         if requested in (None, direction):
             return direction  # type: ignore[return-value]
+    why = ""
+    if card.method == "imported":
+        why = ": the file that it was imported from holds one way only; give the other way's file"
     raise UserError(
-        f'--direction is "{requested}"; this run translates {" and ".join(card.directions)}'
+        f'--direction is "{requested}"; this run translates {" and ".join(card.directions)}{why}'
     )
 
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from tests.translation.exporting.runs import exported
 from tests.translation.fakes import noise, save
-from unpaired import Translator, UserError
+from unpaired import Translator, UserError, cache
 from unpaired.cli import run
 from unpaired.translation import loading
 from unpaired.translation.tiling import tiler
@@ -262,10 +262,10 @@ def test_what_a_backend_cannot_do_is_one_line(tmp_path) -> None:
 
 
 def test_exports_not_used_for_longest_are_forgotten(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(loading, "LARGEST", 250)
+    monkeypatch.setattr(cache, "LARGEST", 250)
     for age, name in enumerate("cba"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x2y.bin").write_bytes(b"." * 100)
         os.utime(tmp_path / name, (1000 + age, 1000 + age))
-    loading._forget_oldest(tmp_path / "a")
+    cache.forget_oldest(tmp_path / "a")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]

@@ -12,7 +12,7 @@ from torch import nn
 from tests.translation.tiling.networks import CONFIGS, translator
 from unpaired.data.decode import Picture
 from unpaired.errors import UserError
-from unpaired.networks.blocks import InstanceNorm, ReflectionPad
+from unpaired.networks.blocks import BlurHalving, InstanceNorm, ReflectionPad, SmoothDoubling
 from unpaired.translation.tiling.exact import Exact, Gathered, can_be_tiled
 from unpaired.translation.tiling.fields import Pointwise, strips
 from unpaired.translation.tiling.kept import Shelf, Tee
@@ -67,7 +67,7 @@ def test_every_network_gives_what_one_pass_gives(name, memory, tmp_path):
     padding=st.integers(0, 2),
     height=st.integers(9, 40),
     rows=st.integers(1, 4),
-    kind=st.sampled_from(["conv", "transposed", "reflect"]),
+    kind=st.sampled_from(["conv", "transposed", "reflect", "smooth"]),
 )
 def test_any_layer_in_pieces_of_any_height(kernel, stride, padding, height, rows, kind):
     torch.manual_seed(0)
@@ -76,8 +76,10 @@ def test_any_layer_in_pieces_of_any_height(kernel, stride, padding, height, rows
         layer = nn.Conv2d(2, 3, kernel, stride, padding)
     elif kind == "transposed":
         layer = nn.ConvTranspose2d(2, 3, kernel, stride, padding, output_padding=stride - 1)
-    else:
+    elif kind == "reflect":
         layer = nn.Sequential(ReflectionPad(kernel), nn.Upsample(scale_factor=2))
+    else:
+        layer = nn.Sequential(BlurHalving(2), SmoothDoubling(), nn.Conv2d(2, 2, kernel))
     x = torch.randn(1, 2, height, 11)
     run = Exact(Shelf(0, None, CPU), torch.float32)
     with torch.inference_mode():

@@ -26,6 +26,7 @@ from unpaired.translation.exporting.label import INPUT, KEY, OUTPUT, Label, labe
 from unpaired.translation.exporting.plain import plain
 from unpaired.translation.exporting.sessions import Images, ONNXSession, OpenVINOSession, need
 from unpaired.translation.generator import generator_of
+from unpaired.translation.resolving import resolve
 from unpaired.translation.translator import chosen, smallest_side
 
 Format = Literal["onnx", "openvino", "torch"]
@@ -80,14 +81,14 @@ def export(
     with the network at several of them; under its final name it is whole and right, or not there.
 
     Args:
-        run: run folder or checkpoint folder.
-        out: None: in the run folder, named after it and the direction. OpenVINO's weights go
-            beside its .xml into a .bin.
+        run: run folder, checkpoint folder, file of weights or published model.
+        out: None: in the run folder (else in the current one), named after it and the direction.
+            OpenVINO's weights go beside its .xml into a .bin.
         direction: None: the run's first.
     Raises: UserError if the run can't be read or exported, `out` is there already or can't be
         written, a package is missing, or the file differs from the network by over TOLERANCE.
     """
-    folder = find_checkpoint(Path(run), checkpoint)
+    folder = find_checkpoint(resolve(run), checkpoint)
     method, card = load_method(folder)
     way = chosen(card, direction)
     network = generator_of(method, way)
@@ -98,6 +99,8 @@ def export(
         )
     home = folder.parent.parent if folder.parent.name == "checkpoints" else folder
     name = home.resolve().name
+    if not Path(run).is_dir():  # weights from elsewhere, whose run folder is in the cache
+        home, name = Path(), Path(str(run).replace(":", "-")).stem
     place = home / f"{name}-{way}{SUFFIXES[format]}" if out is None else Path(out)
     check_place(place, format, overwrite)
     label = label_of(card, way, smallest_side(card), name)

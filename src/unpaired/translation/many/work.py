@@ -19,6 +19,7 @@ from unpaired.translation.many.shards import outcome_before, translate_shard
 from unpaired.translation.many.sources import Piece, Share, open_sources
 from unpaired.translation.many.stores import open_store
 from unpaired.translation.output import Format, check_format
+from unpaired.translation.resolving import resolve
 from unpaired.translation.tiling.tiler import Tiler, Tiles
 from unpaired.translation.translator import Backend, Translator, chosen
 
@@ -31,7 +32,7 @@ class Order:
     """What is to be translated, by what, and where to; whoever works on it is sent it.
 
     Attributes:
-        run: run folder, checkpoint folder or exported file, there on every machine.
+        run: what `resolving.resolve` knows, there on every machine.
         sources: folders, pictures or shards: paths and URLs.
         out: folder or URL that gets one picture for each, or one shard for each.
         device, precision, backend, direction, batch, format, tiles: as for one folder.
@@ -86,8 +87,8 @@ class Worker:
         self.order = order
         self.out = open_store(order.out)
         self.sources = open_sources(order.sources, self.out)
-        is_file = order.run.is_file()
-        self.run = order.run if is_file else find_checkpoint(order.run, order.checkpoint)
+        run = resolve(order.run)
+        self.run = run if run.is_file() else find_checkpoint(run, order.checkpoint)
 
     @cached_property
     def translator(self) -> Translator:

@@ -191,7 +191,7 @@ RULES: dict[type[nn.Module], Rule] = {
     ReflectionPad: lambda _, m, x: Reflected(x, m.padding[0]),
     nn.Conv2d: lambda run, m, x: Convolved(x, m, run.dtype),
     nn.ConvTranspose2d: lambda run, m, x: Transposed(x, m, run.dtype),
-    nn.Upsample: lambda _run, _m, x: Doubled(x),
+    nn.Upsample: lambda _run, m, x: Doubled(x, m.mode == "bilinear"),
     nn.ReLU: lambda _, _m, x: Pointwise(x, fn.relu_ if isinstance(x, Pointwise) else fn.relu),
     nn.LeakyReLU: _pointwise(lambda m: lambda rows: fn.leaky_relu(rows, m.negative_slope)),
     nn.Tanh: _pointwise(lambda _: torch.tanh),

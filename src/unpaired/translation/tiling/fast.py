@@ -81,8 +81,8 @@ def reach(network: nn.Module) -> int:
             jump /= layer.stride[0]
             radius += (layer.kernel_size[0] - 1) * jump
         elif isinstance(layer, nn.Upsample):
+            radius += jump if layer.mode == "bilinear" else jump / 2
             jump /= 2
-            radius += jump
     return math.ceil(radius)
 
 

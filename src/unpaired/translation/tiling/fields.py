@@ -195,15 +195,17 @@ class Transposed(Derived):
 
 
 class Doubled(Derived):
-    """Every pixel four times: nearest-neighbour doubling."""
+    """Every pixel four times; or bilinear, where a row follows from its nearest and the next."""
 
-    def __init__(self, parent: Field) -> None:
+    def __init__(self, parent: Field, smooth: bool = False) -> None:
         super().__init__(parent, None, 2 * parent.height, 2 * parent.width)
+        self.beyond, self.mode = int(smooth), "bilinear" if smooth else "nearest"
 
     def rows(self, top: int, bottom: int) -> Tensor:
-        first = top // 2
-        held = fn.interpolate(self.parent.rows(first, (bottom + 1) // 2), scale_factor=2)
-        return held[:, :, top - 2 * first : bottom - 2 * first]
+        first = max(0, (top - self.beyond) // 2)
+        last = min(self.parent.height, (bottom + 1 + self.beyond) // 2)
+        made = fn.interpolate(self.parent.rows(first, last), scale_factor=2, mode=self.mode)
+        return made[:, :, top - 2 * first : bottom - 2 * first]
 
 
 class Combined:

@@ -1,0 +1,120 @@
+"""What people name as a run, to what can be loaded: the one place that decides.
+
+In this order, the first that fits:
+
+1. a path that exists: a run folder, a checkpoint folder, a file from `unpaired export`; any other
+   file is taken for weights from elsewhere, imported into the cache folder;
+2. the name of a published model, downloaded into the cache folder and imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unpaired import __version__
+from unpaired.cache import cache_folder, forget_oldest
+from unpaired.errors import UserError
+from unpaired.options import nearest
+from unpaired.translation.published import PUBLISHED
+
+if TYPE_CHECKING:  # they bring torch
+    from unpaired.networks.blocks import Norm
+    from unpaired.translation.importing import Source
+
+EXPORTS = {".onnx", ".xml", ".bin", ".pt2"}
+"""Endings of files from `unpaired export`."""
+VERSION = 1
+"""Of how imports are kept; another one is made anew."""
+
+
+def resolve(source: Path | str) -> Path:
+    """A run folder, checkpoint folder or exported file for what people name.
+
+    Raises: UserError if there is no such thing, it can't be downloaded, or isn't understood.
+    """
+    path = Path(source)
+    if path.is_dir() or path.suffix.lower() in EXPORTS:
+        return path
+    return _kept(weights_of(source))
+
+
+def weights_of(source: Path | str, part: str | None = None, norm: Norm | None = None) -> Source:
+    """The file of weights that is meant: one that is there, or a published one, downloaded.
+
+    Args: part, norm: as for `weights.read_generator`.
+    Raises: UserError if there is none, or it can't be downloaded.
+    """
+    from unpaired.translation.importing import Source
+
+    path, name = Path(source), str(source)
+    if path.is_dir():
+        raise UserError(f'"{path}" is a folder; give a file of weights')
+    if path.is_file():
+        return Source(path, path.name, part, norm)
+    if os.path.lexists(path):
+        raise UserError(f'"{path}" is neither a folder nor a file; check the path')
+    if name not in PUBLISHED:
+        meant = nearest(name, PUBLISHED)
+        raise UserError(
+            f'no run at "{name}"{meant}; check the path, or take a published model of '
+            "`unpaired import --list`"
+        )
+    return Source(_downloaded(name), PUBLISHED[name].url, part, norm)
+
+
+def _downloaded(name: str) -> Path:
+    """A published file, in the cache folder if it can be read; nothing else is kept there."""
+    from unpaired.networks.download import downloaded
+    from unpaired.translation.weights import read_tensors
+
+    url = PUBLISHED[name].url
+    place = cache_folder("published") / f"{name.replace(':', '-')}.pth"
+    if not place.exists():
+        print(f"downloading {url} ...", file=sys.stderr)
+        downloaded(url, place)
+        try:
+            read_tensors(place)
+        except UserError as error:
+            place.unlink()
+            raise UserError(
+                f"what {url} sent is no file of weights, nothing was kept: {error}"
+            ) from None
+    return place
+
+
+def _kept(source: Source) -> Path:
+    """The run folder of a file of weights in the cache folder, made if it isn't there."""
+    from unpaired.training.checkpoint import check_weights
+    from unpaired.training.finding import find_checkpoint
+    from unpaired.translation.importing import import_weights
+    from unpaired.translation.weights import digest
+
+    try:
+        content = digest(source.path)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise UserError(f'cannot read "{source.path}": {why}; check the path') from None
+    key = hashlib.sha256(f"{VERSION} {__version__} {source.called} {content}".encode())
+    folder = cache_folder("imported") / key.hexdigest()[:32]
+    with contextlib.suppress(OSError):  # a folder may be there to read only
+        os.utime(folder)
+    try:
+        check_weights(find_checkpoint(folder))
+        return folder
+    except UserError:  # it isn't there, or not whole
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        settings = import_weights(source, folder)
+    except UserError:
+        if not (folder / "latest").is_file():  # nor did another process make it meanwhile
+            raise
+    else:
+        print(f"{source.path.name}: {settings.G.layout.in_words()}", file=sys.stderr)
+    forget_oldest(folder)
+    return folder
