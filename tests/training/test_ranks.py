@@ -11,6 +11,7 @@ from tests.methods.tiny import SIZE, TINY, tiny_method, tiny_settings
 from tests.training.ranks import Ranks
 from unpaired.methods import METHODS
 from unpaired.training.config import OptimizerConfig, TrainConfig
+from unpaired.training.state import state_of
 from unpaired.training.trainer import Trainer
 
 STEPS = 3
@@ -79,11 +80,11 @@ def write_what_ranks_compute(folder: Path) -> None:
             "history": {k: h.state() for k, h in still.history.items()},
             "buffers": dict(still.method.named_buffers()),
         }
-        found["after"] = moving.state().tensors
+        found["after"] = state_of(moving).tensors
         torch.save(found, folder / f"{name}_{still.part.index}.pt")
     half = make_trainer("cyclegan", lr=1e-3, precision="bf16")
     gradients_of(half)
-    torch.save(half.state().tensors, folder / f"bf16_{half.part.index}.pt")
+    torch.save(state_of(half).tensors, folder / f"bf16_{half.part.index}.pt")
 
 
 @pytest.fixture(scope="module")

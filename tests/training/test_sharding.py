@@ -15,7 +15,9 @@ from tests.training.ranks import Ranks
 from tests.training.test_ranks import distance, gradients_of, make_trainer
 from unpaired.errors import UserError
 from unpaired.training import trainer as module
+from unpaired.training.checkpoint import State
 from unpaired.training.sharding import is_asked_for
+from unpaired.training.state import restore, state_of
 
 NAMES = {"cyclegan": "size_based_wrap", "cut": "no_wrap"}
 
@@ -59,15 +61,15 @@ def write_what_shards_compute(folder: Path) -> None:
         found = {"held": held, "gradients": whole_gradients_of(trainer)}
         moving = sharded_trainer(name, lr=1e-3)
         gradients_of(moving)
-        state = copy.deepcopy(moving.state())
+        state = copy.deepcopy(state_of(moving))
         with moving.translating() as method:
             shown = method.translate(tiny_batch()["x"], "x2y") if moving.shards.twin else None
         found |= {"tensors": state.tensors, "values": state.values, "shown": shown}
         found["next"] = whole_gradients_of(moving)
         again = sharded_trainer(name, lr=1e-3)
-        again.restore(state)
+        restore(again, state)
         gradients_of(again)
-        found["ends"] = [moving.state().tensors, again.state().tensors]
+        found["ends"] = [state_of(moving).tensors, state_of(again).tensors]
         torch.save(found, folder / f"{name}_{trainer.part.index}.pt")
 
 
@@ -97,9 +99,9 @@ def test_a_state_is_whole_and_goes_on_sharded_or_not(name, computed):
     for part in one:
         assert all(torch.equal(one[part][key], two[part][key]) for key in one[part]), part
     alone = make_trainer(name, lr=1e-3)
-    for key, value in alone.state().tensors["weights"].items():
+    for key, value in state_of(alone).tensors["weights"].items():
         assert found["tensors"]["weights"][key].shape == value.shape
-    alone.restore(module.State(found["tensors"], found["values"]))
+    restore(alone, State(found["tensors"], found["values"]))
     with alone.translating() as method:
         shown = method.translate(tiny_batch()["x"], "x2y")
     torch.testing.assert_close(shown, found["shown"], rtol=0, atol=1e-5)

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from tests.training.runs import tiny_config
 from unpaired.methods import CycleGAN
 from unpaired.training.config import TrainConfig, with_changes
+from unpaired.training.state import restore, state_of
 from unpaired.training.trainer import Trainer
 
 
@@ -177,7 +178,7 @@ def test_a_player_without_losses_does_not_step(config):
     moved = {k.split(".")[0] for k, v in weights(trainer).items() if not torch.equal(v, before[k])}
     assert moved == {"G", "F"}
     again = make_trainer(trainer.config)
-    again.restore(trainer.state())  # and such a run resumes
+    restore(again, state_of(trainer))  # and such a run resumes
 
 
 def test_bf16_runs_with_float32_weights_and_losses(config):

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from unpaired.data.agreement import PROBED, Checked, agree, converted
 from unpaired.data.catalog import NAMED_SETS, Pictures
 from unpaired.data.decode import (
     Pixels,
-    UnreadableImage,
     measure,
     probe,
     read_picture,
 )
 from unpaired.data.getting import folder_of
 from unpaired.data.halves import Half, half_of, need_two_halves
+from unpaired.data.headers import PROBED, Agreed, agree, converted
 from unpaired.data.layouts import Files, Layout, one_folder, two_folders
 from unpaired.data.order import Arrival
 from unpaired.data.paper_sets import PAPER_SETS
@@ -237,8 +235,8 @@ class _ReadSome:
 
 
 def _assemble(layout: Layout, channels_x: int | None, channels_y: int | None) -> DataSet:
-    checked = [_check(layout.x, channels_x), _check(layout.y, channels_y)]
-    bad = {**checked[0].bad, **checked[1].bad}
+    agreed = [_agreed(layout.x, channels_x), _agreed(layout.y, channels_y)]
+    bad = {**agreed[0].bad, **agreed[1].bad}
     if layout.paired:
         together = zip(layout.x.train, layout.y.train)
         both = [not {a, b} & bad.keys() for a, b in together]
@@ -246,7 +244,7 @@ def _assemble(layout: Layout, channels_x: int | None, channels_y: int | None) ->
     else:
         kept = [[f not in bad for f in files.train] for files in (layout.x, layout.y)]
     domains = []
-    for files, own, keep in zip((layout.x, layout.y), checked, kept):
+    for files, own, keep in zip((layout.x, layout.y), agreed, kept):
         train = [f for f, good in zip(files.train, keep) if good]
         for found, root in ((train, files.train_root), (files.test, files.test_root)):
             domains.append(file_domain(found, root, own.channels, own.dtype, files.half))
@@ -257,27 +255,21 @@ def _assemble(layout: Layout, channels_x: int | None, channels_y: int | None) ->
     return DataSet(layout.name, train_x, train_y, test_x, test_y, layout.paired_test, skipped)
 
 
-def _check(files: Files, channels: int | None) -> Checked:
+def _agreed(files: Files, channels: int | None) -> Agreed:
     """Read the headers of up to `PROBED` training files."""
-    stride = max(1, len(files.train) // PROBED)
-    sample = files.train[::stride]
-    with ThreadPoolExecutor(8) as pool:
-        results = dict(zip(sample, pool.map(lambda path: _probe(path, files.half), sample)))
-    return agree(str(files.train_root), results, channels, lambda path: path.name)
+    sample = files.train[:: max(1, len(files.train) // PROBED)]
+
+    def probed(path: Path) -> tuple[int, str]:
+        if files.half:
+            need_two_halves(path, *measure(path))
+        return probe(path)
+
+    return agree(str(files.train_root), sample, probed, channels, lambda path: path.name)
 
 
 def printable(name: str) -> str:
     """A file's name as it can be written anywhere, though it be no valid UTF-8."""
     return name.encode("utf-8", "backslashreplace").decode()
-
-
-def _probe(path: Path, half: Half | None) -> tuple[int, str] | str:
-    try:
-        if half:
-            need_two_halves(path, *measure(path))
-        return probe(path)
-    except UnreadableImage as error:
-        return error.reason
 
 
 def _named(data: str, name: str, rest: str, paired: bool) -> DataSet:

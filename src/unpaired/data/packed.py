@@ -1,140 +1,27 @@
-"""Domains of pictures that lie in no folder: shards (tar files) and tables (Hugging Face)."""
+"""Data sets whose domains lie in no folder: in shards (tar files) and tables (Hugging Face)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unpaired.data.agreement import PROBED, UNREADABLE_SHARE, Checked, agree, converted
-from unpaired.data.decode import UnreadableImage, probe, read_picture
+from unpaired.data.collection import Collection, collection, of_shards, of_table
+from unpaired.data.decode import probe, read_picture
 from unpaired.data.domains import DataSet, Domain
-from unpaired.data.layouts import held_out_name, list_images
-from unpaired.data.opening import Encoded, Member
-from unpaired.data.order import Arrival, spread
+from unpaired.data.headers import PROBED, Agreed, agree, converted
+from unpaired.data.layouts import held_out_name
+from unpaired.data.opening import Encoded
+from unpaired.data.order import spread
 from unpaired.data.picture import Pixels
-from unpaired.data.remote import filesystem, glob, protocols_of
-from unpaired.data.shards import (
-    STREAM,
-    DamagedShard,
-    Entry,
-    Shard,
-    digest,
-    is_shards,
-    open_shard,
-    opened_stream,
-    read,
-    shard_urls,
-    walk,
-)
-from unpaired.data.streams import Stream, in_blocks
+from unpaired.data.remote import glob
+from unpaired.data.shards import STREAM
 from unpaired.data.tables import PREFIX, Table, splits_of, table_of
 from unpaired.errors import UserError
 
 FAR = 64  # pictures whose headers are read before a start, where each costs a request
-TOGETHER = 8  # shards that are looked through at once
-
-
-@dataclass(frozen=True)
-class Collection:
-    """Pictures of one domain, wherever they lie; none was decoded yet.
-
-    Attributes:
-        fetch: (index) -> a file; whoever has to read it in an order says so by `arrival`.
-        state: another one as soon as a picture changes, as far as its place tells.
-        far: every picture costs a request over a network.
-        alone: parts that can't be used, and why.
-    """
-
-    title: str
-    names: tuple[str, ...]
-    fetch: Callable[[int], Encoded]
-    state: str
-    arrival: Arrival | None = None
-    far: bool = False
-    alone: tuple[tuple[str, str], ...] = ()
-
-
-def collection(spec: str) -> Collection:
-    """What --x or --y names. Raises: UserError."""
-    if spec.startswith(PREFIX):
-        return of_table(table_of(spec))
-    if is_shards(spec):
-        return of_shards(spec, shard_urls(spec))
-    root = Path(spec)
-    files = list_images(root) if root.is_dir() else []
-    if not files:
-        raise UserError(f'no folder of images at "{spec}"; check the path')
-    names = tuple(file.relative_to(root).as_posix() for file in files)
-    state = digest([(n, f.lstat().st_size, f.lstat().st_mtime_ns) for n, f in zip(names, files)])
-    return Collection(spec, names, _FetchFiles(tuple(files)), state)
-
-
-def of_shards(spec: str, urls: Sequence[str]) -> Collection:
-    """The pictures of tar files. A shard that is damaged is left out as a whole, and named.
-
-    Args: spec: what to call them all; whether it ends in #stream counts.
-    Raises: UserError if over 5 % of them are, one can't be reached, or they hold no pictures.
-    """
-    shards, alone = list[Shard](), list[tuple[str, str]]()
-
-    def look(url: str) -> Shard | DamagedShard:
-        try:
-            return open_shard(url, stream=spec.endswith(STREAM))
-        except DamagedShard as error:
-            return error
-
-    with ThreadPoolExecutor(TOGETHER) as pool:
-        for found in pool.map(look, urls):
-            if isinstance(found, Shard):
-                shards.append(found)
-            else:
-                alone.append((found.url, f"{found.reason}; the shard is left out"))
-    if len(alone) > UNREADABLE_SHARE * len(urls):
-        raise UserError(
-            f"{len(alone)} of {len(urls)} shards can't be read ({': '.join(alone[0])}), over "
-            f"{UNREADABLE_SHARE:.0%}; mend or remove them"
-        )
-    entries = [entry for shard in shards for entry in shard.entries]
-    if not entries:
-        raise UserError(f'no images in "{spec}"; check that the tar files hold .jpg, .png, ...')
-    part = np.repeat(np.arange(len(shards)), [len(shard.entries) for shard in shards])
-    names, state = _names(entries), digest([(s.url, s.state) for s in shards])
-    where = tuple(shard.url for shard in shards)
-    offset = np.array([entry.offset for entry in entries], dtype=np.int64)
-    size = np.array([entry.size for entry in entries], dtype=np.int64)
-    far = not {"file", "local", "memory"} & {*protocols_of(filesystem(urls[0])[0])}
-    if all(shard.seekable for shard in shards):
-        fetch = _FetchRanges(where, names, part, offset, size)
-        return Collection(spec, names, fetch, state, far=far, alone=tuple(alone))
-    arrival = in_blocks(part.tolist(), size.tolist())
-    stream = _ShardStream(arrival, offset, where)
-    return Collection(spec, names, stream, state, arrival, far, tuple(alone))
-
-
-def of_table(table: Table) -> Collection:
-    """The rows of a table."""
-    names = tuple(f"{table.split}/{row:08d}" for row in range(table.count))
-    return Collection(table.title, names, table.fetch, table.state, table.arrival, table.far)
-
-
-def _names(entries: Sequence[Entry]) -> tuple[str, ...]:
-    """Shard and member, relative to the folder that all shards share; unique."""
-    urls = sorted({entry.url for entry in entries})
-    first, last = urls[0].split("/")[:-1], urls[-1].split("/")[:-1]
-    shared = next((i for i, (a, b) in enumerate(zip(first, last)) if a != b), len(first))
-    cut = len("/".join(first[:shared])) + (shared > 0)
-    seen: dict[str, int] = {}
-    names = []
-    for entry in entries:
-        name = f"{entry.url[cut:]}/{entry.name.removeprefix('./')}"
-        seen[name] = seen.get(name, 0) + 1
-        names.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
-    return tuple(names)
 
 
 def open_packed(
@@ -163,14 +50,14 @@ def open_packed(
             "pairs are found in folders, and in tables with both pictures in a row: "
             "--data 'hf://NAME?x=COLUMN&y=COLUMN'"
         )
-    checked = [_check(c, asked) for c, asked in zip(train, (channels_x, channels_y))]
+    agreed = [_agreed(c, asked) for c, asked in zip(train, (channels_x, channels_y))]
     skipped = [both for c in train for both in c.alone]
-    skipped += [(c.names[i], why) for c, own in zip(train, checked) for i, why in own.bad.items()]
-    bad = [set(own.bad) for own in checked]
+    skipped += [(c.names[i], why) for c, own in zip(train, agreed) for i, why in own.bad.items()]
+    bad = [set(own.bad) for own in agreed]
     if paired:
         bad = [bad[0] | bad[1]] * 2
     domains = []
-    for c, own, out, tested in zip(train, checked, bad, test or (None, None)):
+    for c, own, out, tested in zip(train, agreed, bad, test or (None, None)):
         count = len(c.names)
         held = [tested is None and held_out_name(name, count) for name in c.names]
         kept = [i for i in range(count) if not held[i] and i not in out]
@@ -220,36 +107,28 @@ def _two(tables: Iterable[Table]) -> Two:
     return x, y
 
 
-def _check(c: Collection, channels: int | None) -> Checked:
+def _agreed(c: Collection, channels: int | None) -> Agreed:
     """Read the headers of some pictures: of many where that is cheap."""
     count = len(c.names)
     if c.arrival is not None:
         sample = list(range(min(FAR, int((c.arrival.block == c.arrival.block[0]).sum()))))
     else:
         sample = spread(count, FAR if c.far else PROBED)
-    with ThreadPoolExecutor(TOGETHER) as pool:
-        results = dict(zip(sample, pool.map(lambda index: _probe(c, index), sample)))
-    return agree(c.title, results, channels, lambda index: c.names[index])
+    return agree(c.title, sample, lambda i: probe(c.fetch(i)), channels, lambda i: c.names[i])
 
 
-def _probe(c: Collection, index: int) -> tuple[int, str] | str:
-    try:
-        return probe(c.fetch(index))
-    except UnreadableImage as error:
-        return error.reason
-
-
-def _domain(c: Collection, checked: Checked, kept: Sequence[int]) -> Domain:
+def _domain(c: Collection, agreed: Agreed, kept: Sequence[int]) -> Domain:
     chosen = np.array(kept, dtype=np.int64)
-    reader = _ReadFetched(c.fetch, chosen, checked.channels, checked.dtype)
+    reader = _ReadFetched(c.fetch, chosen, agreed.channels, agreed.dtype)
     names = tuple(c.names[i] for i in kept)
     arrival = None if c.arrival is None else c.arrival.subset(kept)
-    return Domain(names, reader, checked.channels, checked.dtype, None, c.state, arrival)
+    return Domain(names, reader, agreed.channels, agreed.dtype, None, c.state, arrival)
 
 
-# Ways to fetch and read; classes, because worker processes are sent them.
 @dataclass(frozen=True)
 class _ReadFetched:
+    """A class, because worker processes are sent it."""
+
     fetch: Callable[[int], Encoded]
     kept: NDArray[np.int64]
     channels: int
@@ -258,46 +137,3 @@ class _ReadFetched:
     def __call__(self, index: int, at_least: int | None = None) -> Pixels:
         file = self.fetch(int(self.kept[index]))
         return converted(file, read_picture(file, at_least).on_white(), self.channels, self.dtype)
-
-
-@dataclass(frozen=True)
-class _FetchFiles:
-    files: tuple[Path, ...]
-
-    def __call__(self, index: int) -> Encoded:
-        return self.files[index]
-
-
-@dataclass(frozen=True)
-class _FetchRanges:
-    """Each picture by its own range of bytes."""
-
-    urls: tuple[str, ...]
-    names: tuple[str, ...]
-    part: NDArray[np.int64]
-    offset: NDArray[np.int64]
-    size: NDArray[np.int64]
-
-    def __call__(self, index: int) -> Encoded:
-        url, name = self.urls[int(self.part[index])], self.names[index]
-        return Member(name, read(Entry(url, name, int(self.offset[index]), int(self.size[index]))))
-
-
-class _ShardStream(Stream):
-    """Shards from end to end, one after the other."""
-
-    def __init__(self, arrival: Arrival, keys: NDArray[np.int64], urls: tuple[str, ...]) -> None:
-        super().__init__(arrival, keys)
-        self.urls = urls
-
-    def __str__(self) -> str:
-        return self.urls[0] if len(self.urls) == 1 else f"{self.urls[0]} and others"
-
-    def open(self, part: int, key: int) -> Iterator[tuple[int, Encoded]]:
-        with opened_stream(*filesystem(self.urls[part])) as file:
-            for (name, offset, size), content in walk(file):
-                if offset >= key:
-                    found = content.read()
-                    if len(found) < size:
-                        raise OSError(f"{self.urls[part]} broke off")
-                    yield offset, Member(f"{self.urls[part]}/{name}", found)

@@ -13,6 +13,7 @@ from unpaired.training.describe import describe
 from unpaired.training.finding import checkpoints_of, pointed_at
 from unpaired.training.folder import lock, refuse_links
 from unpaired.training.session import Session
+from unpaired.training.state import restore, state_of
 from unpaired.training.tracking import (
     Tracker,
     environment,
@@ -74,7 +75,7 @@ class Keeper:
     def _restore(self, state: State, before: TrainConfig[Any]) -> None:
         session, say = self.session, self.session.reporter.say
         config, trainer, pace = session.config, session.trainer, session.pace
-        trainer.restore(state)
+        restore(trainer, state)
         try:
             so_far = state.values["run"]
             pace.seconds, prepared = so_far["seconds"], so_far["prepared"]
@@ -129,7 +130,7 @@ class Keeper:
     def save(self) -> None:
         """Save the complete state; the main process writes, the others wait for it."""
         trainer = self.session.trainer
-        state = trainer.state()
+        state = state_of(trainer)
         self.session.main_does(partial(self._write_checkpoint, state))
         self.saved = trainer.steps
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -15,7 +14,6 @@ from unpaired.errors import UserError
 from unpaired.methods import Method
 from unpaired.methods.base import Batch
 from unpaired.networks.whole_batch import Part, holding, see_whole_batch
-from unpaired.training.checkpoint import State
 from unpaired.training.config import TrainConfig
 from unpaired.training.ema import EMA
 from unpaired.training.exchange import Mean, take_from_main, whole_batch
@@ -23,7 +21,7 @@ from unpaired.training.guard import Guard
 from unpaired.training.history import History
 from unpaired.training.player import Player
 from unpaired.training.precision import autocast, choose_precision, without_autocast
-from unpaired.training.randomness import derived, random_state, restore_random_state
+from unpaired.training.randomness import derived
 from unpaired.training.schedule import Plateau, factor_at
 from unpaired.training.sharding import Shards, is_asked_for, shard_of
 
@@ -40,8 +38,8 @@ class Step(NamedTuple):
 class Trainer:
     """A method with its players, history buffers, averaged weights, schedule and scaler.
 
-    `step` changes them; `state` and `restore` carry all of them, and nothing else. A step never
-    waits for the device: whether it is thrown away is decided there.
+    `step` changes them; `state.state_of` and `state.restore` carry all of them, and nothing else.
+    A step never waits for the device: whether it is thrown away is decided there.
     """
 
     def __init__(self, method: Method, config: TrainConfig[Any], accelerator: Accelerator) -> None:
@@ -211,88 +209,16 @@ class Trainer:
 
     def _whole_method(self) -> Method:
         """A method that one process can run, with the weights of all: the main one's."""
-        weights = self._weights()
+        weights = self.weights()
         if self.shards.twin is None:
             return self.method
         self.shards.twin.load_state_dict(weights)
         return cast(Method, self.shards.twin.to(self.device))
 
-    def _weights(self) -> dict[str, Tensor]:
+    def weights(self) -> dict[str, Tensor]:
         """The whole weights and buffers; all processes take part."""
         return {n: self.shards.whole(n, shard_of(v)) for n, v in self.method.state_dict().items()}
 
     def translating_parameters(self) -> list[nn.Parameter]:
         """What this process holds of the parameters of the networks that translate."""
         return list(self.players[0].held.values())
-
-    def state(self) -> State:
-        """Everything that the next step depends on, as tensors and plain values.
-
-        It is whole, however it is sharded; all processes take part.
-        """
-        random_tensors, random_values = random_state()
-        average = self.ema.average if self.ema else {}
-        moments = {k: v for player in self.players for k, v in player.state().items()}
-        faults = self.guard.read()
-        tensors = {
-            "weights": self._weights(),
-            "ema": {k: self.shards.whole(k, v) for k, v in average.items()},
-            "optimizers": {k: self.shards.whole(k.split("/")[1], v) for k, v in moments.items()},
-            "history": {name: buffer.state() for name, buffer in self.history.items()},
-            "random": random_tensors,
-        }
-        values = {
-            "steps": self.steps,
-            "stepped": [player.name for player in self.players if player.optimizer.state],
-            "skipped": faults.skipped,
-            "skipped_in_a_row": faults.in_a_row,
-            "plateau": {
-                "best": self.plateau.best if math.isfinite(self.plateau.best) else None,
-                "waited": self.plateau.waited,
-                "factor": self.plateau.factor,
-            },
-            "scaler": self.scaler.state_dict(),
-            "random": random_values,
-        }
-        return State(tensors, values)
-
-    def _load(self, weights: dict[str, Tensor]) -> None:
-        """Take up whole weights and buffers that must fit."""
-        if not self.shards.spread:
-            self.method.load_state_dict(weights, strict=True)
-            return
-        for name, value in self.method.state_dict().items():
-            shard_of(value).copy_(self.shards.own(name, weights[name]))
-
-    def restore(self, state: State) -> None:
-        """Take up a saved state.
-
-        Raises: UserError that names the first field that is missing or does not fit.
-        """
-        tensors, values, own = state.tensors, state.values, self.shards.own
-        try:
-            self._load(tensors["weights"])
-            if self.ema:
-                self.ema.restore({k: own(k, v) for k, v in tensors["ema"].items()})
-            moments = {k: own(k.split("/")[1], v) for k, v in tensors["optimizers"].items()}
-            for player in self.players:
-                player.restore(moments, stepped=player.name in values["stepped"])
-            for name, buffer in self.history.items():
-                buffer.restore(tensors["history"][name].to(self.device))
-            plateau = values["plateau"]
-            self.plateau = Plateau(
-                best=math.inf if plateau["best"] is None else plateau["best"],
-                waited=plateau["waited"],
-                factor=plateau["factor"],
-            )
-            scaler = values["scaler"]
-            if scaler or not self.scaler.is_enabled():
-                self.scaler.load_state_dict(scaler)
-            self.steps = values["steps"]
-            self.guard.restore(values["skipped"], values["skipped_in_a_row"])
-            restore_random_state(tensors["random"], values["random"])
-        except KeyError as error:
-            raise UserError(f"the checkpoint lacks {error}; it can't continue the run") from None
-        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
-            detail = " ".join(str(error).split())[:300]
-            raise UserError(f"the checkpoint does not fit this run: {detail}") from None

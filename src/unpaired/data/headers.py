@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,11 @@ from unpaired.errors import UserError
 
 UNREADABLE_SHARE = 0.05  # above it something is wrong with the folder, not with a file
 PROBED = 2000  # headers read before a start; a larger domain is sampled evenly
+TOGETHER = 8  # files that are looked into at once
 
 
 @dataclass(frozen=True)
-class Checked:
+class Agreed:
     """`bad` pictures and why, and the channels and dtype of the domain."""
 
     bad: dict[Any, str]
@@ -27,19 +29,30 @@ class Checked:
 
 def agree(
     where: str,
-    results: Mapping[Any, tuple[int, str] | str],
+    sample: Sequence[Any],
+    probed: Callable[[Any], tuple[int, str]],
     channels: int | None,
     name: Callable[[Any], str],
-) -> Checked:
-    """What the pictures of a domain are read as.
+) -> Agreed:
+    """Read headers, and say what the pictures of a domain are read as.
 
     Args:
         where: what the domain is called.
-        results: by picture, its channels and dtype, or why it can't be read.
+        sample: of its pictures, paths or places: those whose headers are read.
+        probed: the channels and dtype of one; may raise UnreadableImage.
         channels: that are asked for; None: what most pictures have.
         name: of a picture.
     Raises: UserError if none, or over 5 % of them, can't be read.
     """
+
+    def look(key: Any) -> tuple[int, str] | str:
+        try:
+            return probed(key)
+        except UnreadableImage as error:
+            return error.reason
+
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        results = dict(zip(sample, pool.map(look, sample)))
     bad = {key: result for key, result in results.items() if isinstance(result, str)}
     kinds = {key: result for key, result in results.items() if not isinstance(result, str)}
     have = Counter(number for number, _ in kinds.values())
@@ -63,7 +76,7 @@ def agree(
         )
     assert channels
     good = [dtype for key, (_, dtype) in kinds.items() if key not in bad]
-    return Checked(bad, channels, "uint16" if "uint16" in good else "uint8")
+    return Agreed(bad, channels, "uint16" if "uint16" in good else "uint8")
 
 
 def converted(file: Encoded, pixels: Pixels, channels: int, dtype: str) -> Pixels:
