@@ -13,13 +13,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help demo test check format docs clean
+.PHONY: help demo test check format docs dist clean
 
 help:
 	@echo 'make demo     train on the embedded data for $(MINUTES) minutes and write a report'
 	@echo 'make test     run the whole test suite'
 	@echo 'make check    ruff (lint and format) and mypy'
 	@echo 'make format   let ruff put the code in order'
+	@echo 'make dist     build the sdist, and the wheel from it, into dist/'
 	@echo 'make docs     build the documentation site into docs/_build'
 	@echo 'make clean    remove $(VENV) and caches; runs/ stays'
 
@@ -39,6 +40,10 @@ check: $(READY)
 docs: $(READY)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
 	@echo '== open docs/_build/index.html'
+
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

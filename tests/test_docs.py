@@ -7,13 +7,16 @@ import pkgutil
 import re
 import shlex
 from dataclasses import replace
+from importlib import metadata
 from itertools import takewhile
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import pytest
+import yaml
 
+from unpaired import __version__
 from unpaired.cli import run
 from unpaired.methods import METHODS
 from unpaired.training.config import TrainConfig, write_yaml
@@ -139,3 +142,11 @@ def test_make_targets_in_the_readme_exist():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     targets = set(re.findall(r"^(\w+): ", (ROOT / "Makefile").read_text(), re.M))
     assert {"demo", "test"} <= set(re.findall(r"^make (\w+)", readme, re.M)) <= targets
+
+
+def test_the_version_is_said_alike_everywhere():
+    assert metadata.version("unpaired") == __version__
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == __version__
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(r"^## (\S+),", changes, re.M)[1] == __version__
