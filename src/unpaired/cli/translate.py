@@ -77,9 +77,19 @@ def run(arguments: list[str]) -> int:
     options = parse(TranslateOptions, arguments, "unpaired translate")
     # large memory pages for torch's tensors, where the system allows them; read at its import
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    from unpaired.translation.many.sources import is_many
+    from unpaired.translation.many.sources import is_many, is_picture
 
+    if is_picture(options.out) and not Path(options.out).is_dir():
+        raise UserError(
+            f'--out "{options.out}" is called like a picture; give a folder: pictures keep their '
+            "names in it"
+        )
     if options.ray is not None or is_many(options.inputs, options.out, os.environ):
+        if films := [place for place in (*options.inputs, options.out) if is_film(place)]:
+            raise UserError(
+                f'"{films[0]}" is a film; one process translates a film, alone: call it without '
+                "torchrun (RANK, WORLD_SIZE), --ray, URLs and shards"
+            )
         from unpaired.cli.many import translate_share
 
         return translate_share(options)
@@ -93,10 +103,9 @@ def run(arguments: list[str]) -> int:
         precision=options.precision,
         backend=options.backend,
     )
-    if Path(options.out).suffix.lower() in FILMS and not Path(options.out).is_dir():
+    if is_film(options.out):
         return film(options, translator)
-    inputs = [Path(p) for p in options.inputs]
-    if clips := [p for p in inputs if p.suffix.lower() in FILMS and not p.is_dir()]:
+    if clips := [place for place in options.inputs if is_film(place)]:
         raise UserError(
             f'"{clips[0]}" is a film; films are translated one at a time, into an --out that ends '
             f"in {', '.join(FILMS)}"
@@ -105,7 +114,7 @@ def run(arguments: list[str]) -> int:
         raise UserError("--smooth is for films; give an --out that ends in .mp4")
     summary = translate_files(
         translator,
-        inputs,
+        [Path(place) for place in options.inputs],
         Path(options.out),
         direction=options.direction,
         batch=options.batch,
@@ -117,6 +126,11 @@ def run(arguments: list[str]) -> int:
     if summary.translated:
         print(f"computed by {translator.computes}", file=sys.stderr)
     return tell(summary, "translated", options.out, options.json, backend=translator.computes)
+
+
+def is_film(place: str) -> bool:
+    """By its suffix, unless it is a folder that is called so."""
+    return Path(place).suffix.lower() in FILMS and not Path(place).is_dir()
 
 
 def tell_error(grey: float) -> None:

@@ -133,3 +133,31 @@ def test_wrong_use_is_one_line(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert unpaired(call) == 2
     assert "RANK is 5" in capsys.readouterr().err
+
+
+def test_files_and_films_are_refused_by_ranks_in_the_right_words(
+    tmp_path, monkeypatch, capsys
+) -> None:
+    model, film = write_negative(tmp_path / "negative.onnx"), tmp_path / "film.mp4"
+    film.write_bytes(b"film")
+    (tmp_path / "plain").write_bytes(b"")
+    folder = write_folder(tmp_path / "in", 1)
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    before = sorted(tmp_path.rglob("*"))
+    for source, out, message in (
+        (folder, "new.png", "is called like a picture; give a folder"),
+        (folder, "plain", "is a file; give a folder"),
+        (film, "out", "is a film; one process translates a film"),
+        (film, "out.mp4", "is a film; one process translates a film"),
+    ):
+        call = ["translate", str(model), str(source), "--out", str(tmp_path / out)]
+        assert unpaired([*call, "--backend", "onnx"]) == 2
+        said = capsys.readouterr().err
+        assert message in said
+        assert said.count("\n") == 1
+    monkeypatch.delenv("RANK")
+    monkeypatch.delenv("WORLD_SIZE")
+    assert unpaired(["translate", str(model), str(folder), "--out", str(tmp_path / "a.jpg")]) == 2
+    assert "is called like a picture" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before, "something was written"

@@ -17,7 +17,7 @@ from unpaired.translation.many import record
 from unpaired.translation.many.loose import split_done, translate_loose
 from unpaired.translation.many.shards import outcome_before, translate_shard
 from unpaired.translation.many.sources import Piece, Share, open_sources
-from unpaired.translation.many.stores import open_store
+from unpaired.translation.many.stores import LocalStore, open_store
 from unpaired.translation.output import Format, check_format
 from unpaired.translation.resolving import resolve
 from unpaired.translation.tiling.tiler import Tiler, Tiles
@@ -86,6 +86,8 @@ class Worker:
         """Raises: UserError if sources, `out` or the run don't fit each other, or aren't there."""
         self.order = order
         self.out = open_store(order.out)
+        if isinstance(self.out, LocalStore) and self.out.folder.is_file():
+            raise UserError(f'--out "{order.out}" is a file; give a folder')
         self.sources = open_sources(order.sources, self.out)
         run = resolve(order.run)
         self.run = run if run.is_file() else find_checkpoint(run, order.checkpoint)
