@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from unpaired.errors import UserError
 from unpaired.translation.conveyor import Outcome
 from unpaired.translation.many import record
-from unpaired.translation.many.sources import Share, share_of
+from unpaired.translation.many.share import Share, share_of
 from unpaired.translation.many.stores import open_store
 from unpaired.translation.many.work import Order, translate_many
 from unpaired.whole import write_whole

@@ -25,7 +25,11 @@ EXTRAS = {
     "az": "adlfs",
 }
 """What fsspec needs for a protocol, beside itself."""
-NO_USE = (UserError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+NO_USE = (
+    *(UserError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError),
+    NotImplementedError,
+)
+"""Errors that are the same at every try."""
 BRACES = re.compile(r"\{([^{}]*)\}")
 RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
 MOST = 10**6  # names that one pattern may stand for

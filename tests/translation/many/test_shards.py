@@ -20,7 +20,7 @@ from tests.translation.many.files import (
 from unpaired.errors import UserError
 from unpaired.translation.many import record
 from unpaired.translation.many.shards import _ShardRun
-from unpaired.translation.many.sources import Share
+from unpaired.translation.many.share import Share
 from unpaired.translation.many.stores import FarStore, open_store
 from unpaired.translation.many.work import translate_many
 

@@ -7,13 +7,8 @@ import pytest
 from tests.translation.many.files import picture, png
 from unpaired.errors import UserError
 from unpaired.translation.folder import plan
-from unpaired.translation.many.sources import (
-    Share,
-    expanded,
-    is_many,
-    open_sources,
-    share_of,
-)
+from unpaired.translation.many.share import Share, share_of
+from unpaired.translation.many.sources import expanded, is_many, open_sources
 from unpaired.translation.many.stores import open_store
 
 AWKWARD = [

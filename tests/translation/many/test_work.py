@@ -18,9 +18,10 @@ from tests.translation.many.files import (
     write_folder,
     write_negative,
 )
+from unpaired.data.remote import TRIES
 from unpaired.errors import UserError
 from unpaired.translation.many import loose, record
-from unpaired.translation.many.sources import Share
+from unpaired.translation.many.share import Share
 from unpaired.translation.many.stores import FarStore, LocalStore, open_store
 from unpaired.translation.many.work import translate_many
 
@@ -185,6 +186,48 @@ def test_a_store_that_is_away_ends_it_early_and_what_is_done_stays(
     outcome = translate_many(asked)
     assert outcome.skipped >= 1
     assert outcome.translated + outcome.skipped == 90
+
+
+def build(store: FarStore) -> None:
+    with store.building("b") as file:
+        file.write(b"built")
+
+
+@pytest.mark.parametrize("times", [TRIES - 1, TRIES])
+@pytest.mark.parametrize(
+    ("request_", "work"),
+    [
+        ("cat_file", lambda store: store.read("a")),
+        ("_open", lambda store: store.open("a").read()),
+        ("pipe_file", lambda store: store.write("b", b"x")),
+        ("_open", build),
+        ("find", lambda store: list(store.names())),
+        ("rm_file", lambda store: store.remove("a")),
+    ],
+)
+def test_a_request_that_fails_is_tried_again_so_often_and_that_is_said(
+    times, request_, work, far: fsspec.AbstractFileSystem, monkeypatch, caplog
+) -> None:
+    store, slept, failed = FarStore("memory://flaky"), [], []
+    store.write("a", b"kept")
+    real = getattr(type(far), request_)
+
+    def flaky(*given, **named):
+        if len(failed) < times:
+            failed.append(given)
+            raise TimeoutError("away")
+        return real(*given, **named)
+
+    monkeypatch.setattr(type(far), request_, flaky)
+    monkeypatch.setattr("unpaired.data.remote.time.sleep", slept.append)
+    if times < TRIES:
+        work(store)
+    else:
+        with pytest.raises((OSError, UserError), match="TimeoutError: away"):
+            work(store)
+    assert slept == [1, 2, 4]
+    assert caplog.text.count("TimeoutError: away") == TRIES - 1
+    assert f"try 3 of {TRIES}" in caplog.text
 
 
 def test_nothing_half_written_appears(tmp_path: Path, far: fsspec.AbstractFileSystem) -> None:

@@ -17,7 +17,8 @@ from unpaired.data.remote import log
 from unpaired.errors import UserError
 from unpaired.translation.conveyor import Outcome
 from unpaired.translation.many import record
-from unpaired.translation.many.sources import Piece, Share
+from unpaired.translation.many.share import Share
+from unpaired.translation.many.sources import Piece
 from unpaired.translation.many.stores import URL
 from unpaired.translation.many.work import Order, Progress, Worker
 

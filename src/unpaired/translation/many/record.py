@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from unpaired.errors import UserError, reason_of
 from unpaired.translation.conveyor import Outcome
-from unpaired.translation.many.sources import Share
+from unpaired.translation.many.share import Share
 from unpaired.translation.many.stores import Store
 
 FOLDER = ".unpaired"

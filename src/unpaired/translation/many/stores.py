@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from unpaired.data.opening import regular
-from unpaired.data.remote import filesystem, without_credentials
+from unpaired.data.remote import filesystem, patiently, without_credentials
 from unpaired.errors import UserError, reason_of
 from unpaired.whole import passing_name, write_whole
 
@@ -165,7 +165,10 @@ class LocalStore(Store):
 
 
 class FarStore(Store):
-    """A prefix of an object store, by its URL; a put is whole or not at all there."""
+    """A prefix of an object store, by its URL; a put is whole or not at all there.
+
+    What fails for a moment is tried again (`patiently`), over what its client does by itself.
+    """
 
     threads = THREADS
 
@@ -178,7 +181,7 @@ class FarStore(Store):
     def names(self, but: Store | None = None) -> Iterator[Found]:
         try:
             with as_oserror():
-                listed: dict[str, Any] = self.files.find(self.root, detail=True)
+                listed: dict[str, Any] = patiently(self.files.find, self.root, detail=True)
         except FileNotFoundError:
             listed = {}
         except OSError as error:
@@ -199,17 +202,19 @@ class FarStore(Store):
 
     def read(self, name: str) -> bytes:
         with as_oserror():
-            content: bytes = self.files.cat_file(self.path(name))
+            content: bytes = patiently(self.files.cat_file, self.path(name))
         return content
 
     def open(self, name: str) -> IO[bytes]:
         with as_oserror():
-            file: IO[bytes] = self.files.open(self.path(name), "rb", cache_type="readahead")
+            file: IO[bytes] = patiently(
+                self.files.open, self.path(name), "rb", cache_type="readahead"
+            )
         return file
 
     def write(self, name: str, content: bytes) -> None:
         with as_oserror():
-            self.files.pipe_file(self.path(name), content)
+            patiently(self.files.pipe_file, self.path(name), content)
 
     def claim(self, name: str, content: bytes) -> None:
         self.write(name, content)
@@ -218,19 +223,22 @@ class FarStore(Store):
     def building(self, name: str) -> Iterator[IO[bytes]]:
         with tempfile.TemporaryFile() as file:  # has no name: nothing is left of it if killed
             yield file
-            file.seek(0)
             with as_oserror():
-                far = self.files.open(self.path(name), "wb")
-                try:
-                    shutil.copyfileobj(file, far, 1 << 22)
-                except BaseException:
-                    far.discard()  # closing it would put what is there so far
-                    raise
-                far.close()
+                patiently(self._put, file, name)
+
+    def _put(self, file: IO[bytes], name: str) -> None:
+        file.seek(0)
+        far = self.files.open(self.path(name), "wb")
+        try:
+            shutil.copyfileobj(file, far, 1 << 22)
+        except BaseException:
+            far.discard()  # closing it would put what is there so far
+            raise
+        far.close()
 
     def remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError), as_oserror():
-            self.files.rm_file(self.path(name))
+            patiently(self.files.rm_file, self.path(name))
 
 
 @contextlib.contextmanager

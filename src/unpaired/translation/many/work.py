@@ -16,7 +16,8 @@ from unpaired.translation.exporting.sessions import Precision
 from unpaired.translation.many import record
 from unpaired.translation.many.loose import split_done, translate_loose
 from unpaired.translation.many.shards import outcome_before, translate_shard
-from unpaired.translation.many.sources import Piece, Share, open_sources
+from unpaired.translation.many.share import Share
+from unpaired.translation.many.sources import Piece, open_sources
 from unpaired.translation.many.stores import LocalStore, open_store
 from unpaired.translation.output import Format, check_format
 from unpaired.translation.resolving import resolve
