@@ -58,7 +58,7 @@ def read_picture(file: Encoded, at_least: int | None = None) -> Picture:
             JPEG may be decoded at a half, a quarter or an eighth of its size.
     Raises: UnreadableImage.
     """
-    with _reasons(file) as path, opened(file) as content:
+    with as_unreadable(file) as path, opened(file) as content:
         if not is_tiff(_start(content)):
             return _read_pillow(path, content, at_least)
         with tifffile.TiffFile(content) as tiff:
@@ -74,7 +74,7 @@ def probe(file: Encoded) -> tuple[int, str]:
 
     Raises: UnreadableImage.
     """
-    with _reasons(file) as path, opened(file) as content:
+    with as_unreadable(file) as path, opened(file) as content:
         if is_tiff(_start(content)):
             with tifffile.TiffFile(content) as tiff:
                 page = first_page(path, tiff)
@@ -92,7 +92,7 @@ def measure(file: Encoded) -> tuple[int, int]:
 
     Raises: UnreadableImage.
     """
-    with _reasons(file) as path, opened(file) as content:
+    with as_unreadable(file) as path, opened(file) as content:
         if is_tiff(_start(content)):
             with tifffile.TiffFile(content) as tiff:
                 page = first_page(path, tiff)
@@ -203,8 +203,11 @@ def _orientation(image: Image.Image) -> Any:
 
 
 @contextlib.contextmanager
-def _reasons(file: Encoded) -> Iterator[Path]:
-    """Its name; whatever a decoder raises on a bad file becomes one exception with a reason."""
+def as_unreadable(file: Encoded) -> Iterator[Path]:
+    """Its name; whatever a decoder raises on a bad file becomes one exception with a reason.
+
+    Raises: UnreadableImage.
+    """
     path = path_of(file)
     try:
         yield path

@@ -8,6 +8,7 @@ import pytest
 import tifffile
 import torch
 
+from tests.data.mutations import mutations
 from tests.translation.fakes import noise
 from tests.translation.tiling.networks import CONFIGS, translator
 from unpaired.data.decode import Picture, UnreadableImage, read_picture
@@ -240,3 +241,21 @@ def test_no_room_for_an_unnamed_file_is_one_line_before_it_is_written(monkeypatc
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(UserError, match="no space left on device; make room or set TMPDIR"):
         unnamed((30, 20, 3), np.uint16)
+
+
+def test_bad_files_have_no_known_size_and_only_they(tmp_path, monkeypatch):
+    """Whoever decodes them says why; a fault of the program is not taken for one of a file."""
+    bad = [b for b in mutations(seed=3, count=300) if b.format == "TIFF" and not b.make]
+    assert len(bad) > 30
+    for number, one in enumerate(bad):
+        path = tmp_path / f"{number}.tif"
+        path.write_bytes(one.content)
+        assert tiler_module._pixels(path) >= 0
+    assert tiler_module._pixels(tmp_path / "missing.tif") == 0
+
+    def faulty(path):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(tiler_module, "measure", faulty)
+    with pytest.raises(ZeroDivisionError):
+        tiler_module._pixels(tmp_path / "missing.png")

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import tifffile
 
-from unpaired.data.decode import MAX_PIXELS, Picture, measure
+from unpaired.data.decode import MAX_PIXELS, Picture, UnreadableImage, as_unreadable, measure
 from unpaired.data.opening import opened
 from unpaired.errors import UserError
 from unpaired.shortage import give_back, is_shortage
@@ -166,12 +166,12 @@ def _pixels(path: Path) -> int:
     """By the header; 0 if it can't be read, or must be decoded whole and is too large for that."""
     try:
         if path.suffix.lower() in (".tif", ".tiff", ".btf"):
-            with opened(path) as file, tifffile.TiffFile(file) as tiff:
+            with as_unreadable(path), opened(path) as file, tifffile.TiffFile(file) as tiff:
                 page = tiff.pages[0]
                 if isinstance(page, tifffile.TiffPage) and plain(page):
                     return int(page.imagelength * page.imagewidth)
         width, height = measure(path)
-    except Exception:  # whoever decodes it says why
+    except UnreadableImage:  # whoever decodes it says why
         return 0
     return width * height if width * height <= MAX_PIXELS else 0
 
