@@ -40,8 +40,9 @@ def demo(
     train(config, out, quiet=quiet)
     if not quiet:
         print("translating and scoring the test split ...", file=sys.stderr)
+    unit = "minute" if minutes == 1 else "minutes"
     about = (
-        f"What {minutes:g} minutes of training from nothing give, on real pictures of the Earth "
+        f"What {minutes:g} {unit} of training from nothing give, on real pictures of the Earth "
         "that come with the package."
     )
     page, _ = write_report(out, about=about)

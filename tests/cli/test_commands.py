@@ -157,6 +157,12 @@ def test_translate_writes_every_picture_and_says_so(trained, data, tmp_path, cap
     assert "0 translated, 2 skipped" in capsys.readouterr().out
 
 
+def test_an_out_that_names_a_picture_is_refused(trained, data, tmp_path, capsys):
+    assert run(f"translate {trained} {data / 'testA'} --out {tmp_path / 'o.png'}".split()) == 2
+    assert "give a folder" in capsys.readouterr().err
+    assert not (tmp_path / "o.png").exists()
+
+
 def test_a_film_among_pictures_is_refused_and_says_how(trained, data, tmp_path, capsys):
     (tmp_path / "a.mp4").write_bytes(b"film")
     assert run(f"translate {trained} {tmp_path / 'a.mp4'} --out {tmp_path / 'o'}".split()) == 2

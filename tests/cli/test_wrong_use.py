@@ -54,6 +54,7 @@ def place(tmp_path, monkeypatch) -> Path:
 
 
 CASES = {
+    "scores of a folder of runs": ("evaluate headless", "not a run folder"),
     "no verb of that name": ("trian", "did you mean train"),
     "unknown method": ("train cyclegam --data good", "did you mean cyclegan"),
     "unknown option": ("train cyclegan --stpes 3", "did you mean --steps"),

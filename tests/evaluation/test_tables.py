@@ -178,3 +178,7 @@ def test_published_figures_are_those_of_the_paper():
     assert PUBLISHED["5"].rows["gan-alone"] == (0.53, 0.11, 0.07)
     assert len(PUBLISHED["2"].rows) == 6
     assert len(PUBLISHED["4"].rows) == 5
+
+
+def test_an_interval_that_reaches_below_zero_is_written_with_to():
+    assert "0.00 (-0.01 to 0.01)" in as_text(table(row("a", 0.0, paper=0.1)))

@@ -67,6 +67,8 @@ def run(arguments: list[str]) -> int:
     for folder, place in zip(folders, places):
         if places.count(place) > 1:
             raise UserError(f'"{folder}" is given twice; give every run once')
+        if folder.is_dir() and not (folder / "config.yaml").is_file():
+            raise UserError(f'"{folder}": not a run folder; give what `unpaired train` wrote')
     check_same_data(folders)
     data = {read_yaml(folder / "config.yaml").data for folder in folders}
     measures = options.measuring.instruments(next(iter(data)))

@@ -110,6 +110,10 @@ def run(arguments: list[str]) -> int:
             f'"{clips[0]}" is a film; films are translated one at a time, into an --out that ends '
             f"in {', '.join(FILMS)}"
         )
+    from unpaired.data.decode import IMAGE_SUFFIXES
+
+    if Path(options.out).suffix.lower() in IMAGE_SUFFIXES and not Path(options.out).is_dir():
+        raise UserError(f'--out "{options.out}" names a picture; give a folder for the results')
     if options.smooth:
         raise UserError("--smooth is for films; give an --out that ends in .mp4")
     summary = translate_files(

@@ -98,21 +98,19 @@ def plain_tables(scores: Mapping[str, Scores], names: Mapping[str, str | None]) 
     """The same for a terminal."""
     lines = []
     for table in number_tables(scores, names):
-        lines.append(f"  {'':<44}" + "".join(f"{c['title']:>24}" for c in table["columns"]))
+        lines.append(f"  {'':<44}" + "".join(f"{c['title']:>28}" for c in table["columns"]))
         for row in table["rows"]:
-            cells = (
-                "-"
-                if one is None
-                else "{0:.{d}f} ({1:.{d}f}-{2:.{d}f})".format(
-                    one["estimate"].value,
-                    one["estimate"].low,
-                    one["estimate"].high,
-                    d=one["digits"],
-                )
-                for one in row["cells"]
-            )
-            lines.append(f"  {row['label']:<44}" + "".join(f"{text:>24}" for text in cells))
+            cells = ("-" if one is None else _plain(one) for one in row["cells"])
+            lines.append(f"  {row['label']:<44}" + "".join(f"{text:>28}" for text in cells))
     return "\n".join(lines)
+
+
+def _plain(one: Mapping[str, Any]) -> str:
+    """ "0.052 (0.044-0.059)"; with "to" where a minus beside the dash could not be read."""
+    found, digits = one["estimate"], one["digits"]
+    low, high = f"{found.low:.{digits}f}", f"{found.high:.{digits}f}"
+    between = " to " if "-" in low + high else "-"
+    return f"{found.value:.{digits}f} ({low}{between}{high})"
 
 
 def cell(

@@ -186,7 +186,9 @@ def _cell(row: Row, column: str) -> str:
         if row.seeds > 1:
             parts.append(f"± {found.error:.{digits}f}")
         else:
-            parts.append(f"({found.low:.{digits}f}-{found.high:.{digits}f})")
+            low, high = f"{found.low:.{digits}f}", f"{found.high:.{digits}f}"
+            between = " to " if "-" in low + high else "-"  # a minus beside a dash can't be read
+            parts.append(f"({low}{between}{high})")
     if row.published and column in row.published:
         parts.append(f"[{row.published[column]:.{digits}f}]")
     return " ".join(parts)
