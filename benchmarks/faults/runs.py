@@ -20,15 +20,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.tiny import tiny_config, write_pictures
 from unpaired import cli
-from unpaired.methods.cyclegan import CycleGANConfig, CycleLoss
-from unpaired.networks import DiscriminatorConfig
 from unpaired.training.checkpoint import TENSOR_FILES, read_state
-from unpaired.training.config import OptimizerConfig, TrainConfig, write_yaml
+from unpaired.training.config import TrainConfig, write_yaml
 from unpaired.training.finding import checkpoints_of, find_checkpoint
 from unpaired.training.tracking import read_metrics
 
@@ -137,33 +135,14 @@ class Bench:
         """How many things are done to the disk by a checkpoint, once `writes` has counted."""
         if not self.data.exists():
             for seed, (name, count) in enumerate({"trainA": 7, "trainB": 5, "testA": 2}.items()):
-                _pictures(self.data / name, count, seed)
-            _pictures(self.data / "testB", 2, 9)
+                write_pictures(self.data / name, count, seed)
+            write_pictures(self.data / "testB", 2, 9)
         write_yaml(self.settings(), self.config)
 
     def settings(self, **changes: object) -> TrainConfig:
         """The smallest CycleGAN with everything on: identity, history, EMA, samples."""
-        method = CycleGANConfig(
-            filters=2,
-            blocks=1,
-            discriminator=DiscriminatorConfig(filters=2, layers=2),
-            loss=CycleLoss(identity=5.0),
-        )
-        fields: dict[str, object] = {
-            "settings": method,
-            "data": str(self.data),
-            "steps": STEPS,
-            "size": 16,
-            "seed": 3,
-            "precision": "fp32",
-            "ema": 0.9,
-            "history": 3,
-            "log_every": 1,
-            "checkpoint_every": EVERY,
-            "sample_every": 4,
-            "optimizer": OptimizerConfig(lr=1e-3),
-        }
-        return TrainConfig(**{**fields, **changes})  # type: ignore[arg-type]
+        fields = {"steps": STEPS, "checkpoint_every": EVERY, "sample_every": 4}
+        return tiny_config(self.data, **{**fields, **changes})
 
     def train(
         self, run: Path, *, broken: Callable[[], None] = lambda: None, config: Path | None = None
@@ -237,11 +216,3 @@ def nothing_partial(run: Path) -> None:
     for picture in (run / "samples").glob("[!.]*"):
         with Image.open(picture) as image:
             image.load()
-
-
-def _pictures(folder: Path, count: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    folder.mkdir(parents=True)
-    for i in range(count):
-        coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize((20, 20)).save(folder / f"{i:02d}.png")
