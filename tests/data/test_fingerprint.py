@@ -1,6 +1,7 @@
 """What a fingerprint of pictures notices, and what it doesn't mind."""
 
 import os
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from tests.training.runs import write_dataset
 from unpaired.data.domains import Domain, open_dataset
-from unpaired.data.fingerprint import fingerprint
+from unpaired.data.fingerprint import across_machines, fingerprint
 
 
 @pytest.fixture
@@ -47,6 +48,25 @@ def test_a_file_that_goes_after_the_folder_was_opened_is_missed(folder):
     before = fingerprint(dataset)
     (folder / "testA" / "00.png").unlink()
     assert fingerprint(dataset) != before
+
+
+def test_a_copy_on_another_machine_is_alike_and_one_with_another_file_of_that_name_is_not(
+    folder, monkeypatch
+):
+    before = across_machines(open_dataset(str(folder)))
+    copy = folder.with_name("copy")
+    shutil.copytree(folder, copy, copy_function=shutil.copyfile)  # with times of its own
+    os.utime(copy / "trainB" / "01.png", (1, 1))
+    assert across_machines(open_dataset(str(copy))) == before
+    content = (copy / "trainB" / "01.png").read_bytes()
+    (copy / "trainB" / "01.png").write_bytes((copy / "trainA" / "02.png").read_bytes())
+    assert (copy / "trainB" / "01.png").stat().st_size != len(content)
+    assert across_machines(open_dataset(str(copy))) != before
+    (copy / "trainB" / "01.png").write_bytes(content)
+    assert across_machines(open_dataset(str(copy))) == before
+    dataset = open_dataset(str(copy))
+    (copy / "testA" / "00.png").unlink()
+    assert across_machines(dataset) != before
 
 
 def test_a_moved_folder_holds_the_same_pictures(folder):

@@ -9,6 +9,9 @@ from typing import Any
 
 from unpaired.data.decode import Pixels
 from unpaired.data.domains import DataSet, Domain
+from unpaired.data.order import spread
+
+SIZED = 100_000  # files whose sizes machines compare; over a network each is a request
 
 
 def fingerprint(dataset: DataSet) -> str:
@@ -22,12 +25,31 @@ def fingerprint(dataset: DataSet) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
 
 
-def in_names(dataset: DataSet) -> str:
-    """The same on all machines that have the same pictures, as far as their names tell."""
+def across_machines(dataset: DataSet) -> str:
+    """The same on all machines that have the same pictures, as far as names and sizes tell.
+
+    Times are left out, which copies don't share, and so is the `state` of shards and tables, which
+    holds times. Of a large domain the sizes of `SIZED` files, spread evenly, are asked for.
+    """
     splits = (dataset.train_x, dataset.train_y, dataset.test_x, dataset.test_y)
-    told = [dataset.paired_test, *([d.channels, str(d.dtype), list(d.names)] for d in splits)]
+    told = [
+        dataset.paired_test,
+        *([d.channels, str(d.dtype), list(d.names), _sizes(d)] for d in splits),
+    ]
     digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:8]
     return f"{len(dataset.train_x)} and {len(dataset.train_y)} ({digest})"
+
+
+def _sizes(domain: Domain) -> list[int]:
+    files = domain.files or ()
+    return [_size(files[i]) for i in spread(len(files), SIZED)]
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:  # as good as removed; whoever reads it says why
+        return -1
 
 
 def _told(domain: Domain) -> list[Any]:

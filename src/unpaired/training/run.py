@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from unpaired import launch
-from unpaired.data.fingerprint import in_names
+from unpaired.data.fingerprint import across_machines
 from unpaired.errors import UserError
 from unpaired.methods import METHODS
 from unpaired.methods.imported import NOT_TRAINED
@@ -67,7 +67,7 @@ def train(
         resume = resume or launch.may_restart()
         before = ranks.first(lambda: _config_before(config, out, resume))
         dataset = ranks.all(lambda: data_of(config, config.channels_x, config.channels_y))
-        ranks.agree(in_names(dataset) if ranks.count > 1 else "", "pictures")
+        ranks.agree(across_machines(dataset) if ranks.count > 1 else "", "pictures")
         session = Session(config, out, dataset, ranks, judge, Reporter(quiet or not ranks.main))
         with session.opened:
             keeper = Keeper(session)
