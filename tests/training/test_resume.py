@@ -4,13 +4,22 @@ import json
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.training.runs import in_process, resealed, seal, tiny_config, write_dataset
+from tests.extras import need
+from tests.training.runs import (
+    in_process,
+    resealed,
+    seal,
+    tiny_config,
+    write_dataset,
+    write_pictures,
+)
 from unpaired.errors import UserError
 from unpaired.training.checkpoint import TENSOR_FILES, read_state
 from unpaired.training.config import read_yaml, with_changes, write_yaml
@@ -99,6 +108,30 @@ def test_resumed_run_equals_uninterrupted_run_after_sigkill_in_the_middle_of_an_
     assert_same_state(find_checkpoint(run), find_checkpoint(undisturbed))
     sessions = json.loads((run / "environment.json").read_text())
     assert [facts["step"] for facts in sessions] == [0, 4]  # where each session began
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 13))
+
+
+@pytest.mark.parametrize("options", [pytest.param("", marks=pytest.mark.slow), "?streaming=1"])
+def test_a_run_over_a_table_that_was_killed_goes_on_as_if_it_had_not_been(options, tmp_path):
+    """A parquet file, rows by their numbers or as a stream; killed between two checkpoints."""
+    table = tmp_path / "table.parquet"
+    rows = [p.read_bytes() for p in sorted(write_pictures(tmp_path / "x", 24, 1).iterdir())]
+    features = need("datasets").Features({"image": need("datasets").Image()})
+    column = {"image": [{"bytes": row, "path": None} for row in rows]}
+    need("datasets").Dataset.from_dict(column, features=features).to_parquet(table)
+    y = str(write_pictures(tmp_path / "y", 9, 2))
+    config = replace(tiny_config(tmp_path), data=None, x=f"hf://{table}{options}", y=y)
+    write_yaml(config, tmp_path / "config.yaml")
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    train(config, whole)
+    process = start(tmp_path / "config.yaml", run, slow=0.05)
+    wait_for_step(run, 6)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert read_state(find_checkpoint(run))[0].step == 4
+    train(config, run, resume=True)
+    assert_same_state(find_checkpoint(run), find_checkpoint(whole))
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 13))
 
