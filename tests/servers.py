@@ -14,7 +14,8 @@ class Behaviour:
 
     Attributes:
         ranges: "yes"; "no": always all of the file; "wrong": another part than was asked for;
-            "bare": a part without saying which; "416": no part is ever right.
+            "bare": a part without saying which; "unmarked": without tag and date;
+            "416": no part is ever right.
         if_range: it is heeded; else parts are sent of whatever lies there now.
         cuts: after so many bytes the connection ends, one number per answer; then no more.
         length: Content-Length is sent. chunked: instead of it, chunks.
@@ -75,7 +76,7 @@ def serving(how: Behaviour) -> Iterator[str]:
             self.send_response(206 if partial else 200)
             body = how.content[first:] if partial else how.content
             for name, value in (("ETag", how.etag), ("Last-Modified", how.modified)):
-                if value:
+                if value and not (partial and how.ranges == "unmarked"):
                     self.send_header(name, value)
             self.send_header("Content-Type", how.kind)
             if partial and how.ranges != "bare":

@@ -19,6 +19,7 @@ FLOORS = [
     "shortage",
     "options",
     "plain_yaml",
+    "meter",
     "fetching",
     "data",
     "networks",
@@ -200,7 +201,7 @@ def test_no_error_is_passed_over():
 ENDLESS = {
     "data/batches.py": "makes batches until its consumer stops it; no attempt is repeated",
     "translation/tiling/tiler.py": "one turn for every rung, each with a line",
-    "fetching.py": "TRIES in a row that don't bring the file on by STEP, each told in the log",
+    "fetching/__init__.py": "TRIES in a row that don't bring it on by STEP, each told in the log",
     "study/simulation.py": "asks again for PATIENCE seconds, then gives up; counted in the summary",
 }
 """Loops without a condition, and what bounds them."""

@@ -12,6 +12,7 @@ from tests.servers import Behaviour, serving
 from unpaired import fetching
 from unpaired.errors import UserError
 from unpaired.fetching import fetched, file_sha256
+from unpaired.fetching.state import Facts
 
 CONTENT = random.Random(0).randbytes(3_000_000)
 OTHER = random.Random(1).randbytes(3_000_000)
@@ -92,6 +93,7 @@ STUBBORN = {
     "without ranges": {"ranges": "no"},
     "a wrong part": {"ranges": "wrong"},
     "a part without its place": {"ranges": "bare"},
+    "a part without its tag": {"ranges": "unmarked"},
     "no part is right": {"ranges": "416"},
     "neither tag nor date": {"etag": None},
     "a weak tag alone": {"etag": 'W/"1"'},
@@ -149,7 +151,7 @@ def test_without_marks_a_known_digest_allows_to_go_on_and_finds_a_splice(tmp_pat
     behaviour = Behaviour(OTHER, etag=None)
     with serving(behaviour) as address:
         (tmp_path / "file.zip.part").write_bytes(CONTENT[:1_000_000])
-        facts = fetching.Facts(f"{address}/file.zip", None, None, len(OTHER))
+        facts = Facts(f"{address}/file.zip", None, None, len(OTHER))
         (tmp_path / "file.zip.part.json").write_text(json.dumps(vars(facts)))
         digest = hashlib.sha256(OTHER).hexdigest()
         assert fetched(f"{address}/file.zip", tmp_path / "file.zip", sha256=digest) == digest
@@ -172,7 +174,7 @@ def test_a_part_that_is_all_of_the_file_needs_no_request(tmp_path):
     behaviour = Behaviour(CONTENT)
     with serving(behaviour) as address:
         (tmp_path / "file.zip.part").write_bytes(CONTENT)
-        facts = fetching.Facts(f"{address}/file.zip", '"1"', None, len(CONTENT))
+        facts = Facts(f"{address}/file.zip", '"1"', None, len(CONTENT))
         (tmp_path / "file.zip.part.json").write_text(json.dumps(vars(facts)))
         fetched(f"{address}/file.zip", tmp_path / "file.zip")
     assert behaviour.asked == []

@@ -58,7 +58,7 @@ def test_pictures_and_notes_come_out_and_nothing_else_does(kind, tmp_path):
                 info.pax_headers = {"comment": "long " * 100}
         write_tar(archive, members, "w:gz" if "gz" in kind else "w")
     told = []
-    assert unpack(archive, tmp_path / "to", told.append) == len(files)
+    assert unpack(archive, tmp_path / "to", lambda done, _: told.append(done)) == len(files)
     assert below(tmp_path / "to") == files
     assert told[-1] == sum(map(len, files.values()))
 

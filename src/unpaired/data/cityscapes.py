@@ -21,6 +21,7 @@ from PIL import Image
 from unpaired.data.decode import UnreadableImage, read_picture, with_channels
 from unpaired.data.opening import Member
 from unpaired.errors import UserError
+from unpaired.meter import meter
 
 SIDE = 256
 ARCHIVES = ("gtFine_trainvaltest.zip", "leftImg8bit_trainvaltest.zip")
@@ -40,9 +41,6 @@ def prepare(source: Path, folder: Path) -> int:
     Returns: how many pairs.
     Raises: UserError if one is missing or damaged, or a photograph has no label map or vice versa.
     """
-    from rich.console import Console
-    from rich.progress import track
-
     if not source.is_dir():
         raise UserError(f'no folder "{source}"; give the one that holds {" and ".join(ARCHIVES)}')
     for split in SPLITS.values():
@@ -61,10 +59,11 @@ def prepare(source: Path, folder: Path) -> int:
                 f'"{source}" lacks train or val pictures; it needs all of {" and ".join(ARCHIVES)}'
             )
         keys = sorted(photos)
-        with ThreadPoolExecutor(4) as pool:
+        with ThreadPoolExecutor(4) as pool, meter("preparing cityscapes", of_bytes=False) as show:
             made = pool.map(lambda key: _pair(key, photos[key], labels[key], folder), keys)
-            steps = track(made, "preparing cityscapes", len(keys), console=Console(stderr=True))
-            return sum(1 for _ in steps)
+            for done, _ in enumerate(made, 1):
+                show(done, len(keys))
+        return len(keys)
 
 
 def _find(source: Path, archives: ExitStack) -> tuple[Found, Found]:

@@ -21,6 +21,7 @@ from unpaired.data.remote import without_credentials
 from unpaired.data.unpacking import unpack
 from unpaired.errors import UserError
 from unpaired.fetching import fetched, file_sha256
+from unpaired.meter import meter
 from unpaired.whole import alone
 
 RECORD = "source.json"
@@ -172,13 +173,9 @@ def held(name: str) -> Iterator[None]:
 
 def _unpack_whole(name: str, archive: Path, folder: Path, record: dict[str, str | int]) -> None:
     """Unpack beside `folder`, look at what came, and move it there at once."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     with passing_folder(folder) as passing:
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task(f"unpacking {archive.name}", total=archive.stat().st_size)
-            unpack(archive, passing, lambda done: progress.update(task, completed=done))
+        with meter(f"unpacking {archive.name}") as show:
+            unpack(archive, passing, show)
         inner = list(passing.iterdir())
         wrapped = len(inner) == 1 and inner[0].is_dir() and inner[0].name not in SPLITS
         content = inner[0] if wrapped else passing

@@ -24,6 +24,7 @@ from typing import IO, Any
 
 from unpaired.data.decode import IMAGE_SUFFIXES
 from unpaired.errors import UserError
+from unpaired.meter import Show
 
 KEPT = IMAGE_SUFFIXES | {".txt", ".md", ".csv"}
 MOST_FILES = 200_000
@@ -52,10 +53,10 @@ class Member:
     open: Callable[[], IO[bytes]]
 
 
-def unpack(archive: Path, folder: Path, show: Callable[[int], None] = lambda _: None) -> int:
+def unpack(archive: Path, folder: Path, show: Show | None = None) -> int:
     """Write an archive's pictures below `folder`, which must not hold any of them yet.
 
-    Args: show: told after each piece how many bytes have been written.
+    Args: show: told after each piece how many bytes have been written; nobody knows of how many.
     Returns: how many files.
     Raises: UserError if it is damaged or hostile, or the disk is full.
     """
@@ -76,9 +77,7 @@ def unpack(archive: Path, folder: Path, show: Callable[[int], None] = lambda _: 
         raise UserError(f'"{archive}" is packed in a way that is not read: {error}') from None
 
 
-def _write_all(
-    members: Iterator[Member], folder: Path, limit: int, show: Callable[[int], None]
-) -> int:
+def _write_all(members: Iterator[Member], folder: Path, limit: int, show: Show | None) -> int:
     seen: set[str] = set()
     written = files = 0
     for member in members:
@@ -104,7 +103,8 @@ def _write_all(
                     if size > member.size:
                         raise HostileArchive(f'"{_shown(name)}" is larger than it says')
                     file.write(block)
-                    show(written + size)
+                    if show:
+                        show(written + size, None)
         except (FileExistsError, NotADirectoryError):
             raise HostileArchive(f'"{_shown(name)}" is in another file\'s place') from None
         if size != member.size:

@@ -77,6 +77,8 @@ def classes_of_data(data: str, classes: str | None) -> Classes:
     Raises: UserError if neither is there.
     """
     if classes is None:
+        if data == "cityscapes":
+            return read_classes("cityscapes")
         if not data.startswith("worldtiles:"):
             raise UserError(
                 f'say what the label images of "{data}" mean: --classes cityscapes, camvid, '

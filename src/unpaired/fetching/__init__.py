@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
-import json
 import logging
-import queue
-import re
 import shutil
 import socket
-import threading
 import time
 import urllib.error
-import urllib.request
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from unpaired.errors import UserError, reason_of
-from unpaired.whole import write_whole
+from unpaired.fetching.asking import NoUse, answer_of
+from unpaired.fetching.state import continues, facts_file, facts_of, keep, known_of, range_of
+from unpaired.meter import Show, meter
 
 PATIENCE = 20.0  # seconds without an answer, or at less than SLOWEST, before a try is given up
 SLOWEST = 1_000  # bytes per second
@@ -32,25 +25,6 @@ MOST = 16 << 30  # bytes; no file that is fetched here comes near it
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # what a server may answer once and not again
 
 log = logging.getLogger("unpaired")
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What tells one state of a file on a server from another, as far as the server says."""
-
-    url: str
-    etag: str | None
-    modified: str | None
-    total: int | None
-
-    @property
-    def mark(self) -> str | None:
-        """For If-Range: a tag that promises the same bytes, else the date; None: neither."""
-        return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
-
-
-class NoUse(UserError):  # noqa: N818 - what asking again would be
-    """What another try wouldn't change."""
 
 
 def fetched(
@@ -88,7 +62,7 @@ def fetched(
             _completed(url, part, most, True)
             digest = file_sha256(part)
         part.replace(place)
-        _facts_file(part).unlink(missing_ok=True)
+        facts_file(part).unlink(missing_ok=True)
     except OSError as error:  # of the disk; those of the network were told apart
         raise UserError(f'can\'t write "{part}": {reason_of(error)}') from None
     except NoUse as error:
@@ -113,26 +87,8 @@ def _completed(url: str, part: Path, most: int, verified: bool) -> bool:
 
     Raises: NoUse, OSError of the disk.
     """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     furthest, failures, joined = _size(part), 0, False
-    with Progress(
-        *columns, TransferSpeedColumn(), TimeRemainingColumn(), console=Console(stderr=True)
-    ) as progress:
-        task = progress.add_task(part.name.removesuffix(".part"), total=None)
-
-        def show(size: int, total: int | None) -> None:
-            progress.update(task, completed=size, total=total)
-
+    with meter(part.name.removesuffix(".part")) as show:
         while True:
             before = _size(part)
             failure = _go_on(url, part, most, verified, show)
@@ -148,14 +104,12 @@ def _completed(url: str, part: Path, most: int, verified: bool) -> bool:
             time.sleep(2 ** (failures - 1))
 
 
-def _go_on(
-    url: str, part: Path, most: int, verified: bool, show: Callable[[int, int | None], None]
-) -> Exception | None:
+def _go_on(url: str, part: Path, most: int, verified: bool, show: Show) -> Exception | None:
     """Ask once for what is missing and write it. Returns: why it isn't all, None if it is.
 
     Raises: NoUse, OSError of the disk.
     """
-    known = _known(part, url)
+    known = known_of(part, url)
     have = _size(part) if known and (known.mark or verified) else 0
     if have and known and known.total == have:
         return None
@@ -165,7 +119,7 @@ def _go_on(
         if known.mark:
             headers["If-Range"] = known.mark
     try:
-        answer = _answer(url, headers)
+        answer = answer_of(url, headers, PATIENCE)
     except urllib.error.HTTPError as error:
         error.close()
         told = f"the server answers {error.code}: {' '.join(str(error.reason).split())}"
@@ -178,20 +132,19 @@ def _go_on(
         return error
     with answer:
         if answer.status == 206:
-            found = _range(answer.headers)
-            facts = _facts(url, answer.headers, found[1] if found else None)
-            if not have or known is None or not _continues(known, facts, have, found):
+            found = range_of(answer.headers)
+            facts = facts_of(url, answer.headers, found[1] if found else None)
+            if not have or known is None or not continues(known, facts, have, found):
                 part.unlink(missing_ok=True)
                 return OSError("the server sent another part of the file than was asked for")
         else:
             if answer.headers.get_content_type() == "text/html":
                 raise NoUse("what arrives is a web page, not a file")
             have = 0
-            facts = _facts(url, answer.headers, answer.length)
+            facts = facts_of(url, answer.headers, answer.length)
         _room(part, facts.total, have, most)
         if not have:
-            part.write_bytes(b"")  # before its facts change: the old bytes are not of them
-            write_whole(_facts_file(part), json.dumps(asdict(facts)))
+            keep(part, facts)
         return _written(answer, part, have, facts.total, most, show)
 
 
@@ -201,7 +154,7 @@ def _written(
     size: int,
     total: int | None,
     most: int,
-    show: Callable[[int, int | None], None],
+    show: Show,
 ) -> Exception | None:
     """Append what arrives. Returns: why it isn't all, None if it is. Raises: NoUse, OSError."""
     with part.open("ab") as file:
@@ -227,57 +180,6 @@ def _written(
     return None
 
 
-def _answer(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
-    """The start of what the server sends.
-
-    A look-up of names, a host of many addresses, redirections and headers that trickle in have a
-    time-out each, one after the other; here all of them together have PATIENCE.
-
-    Raises: OSError, http.client.HTTPException.
-    """
-    answers: queue.SimpleQueue[http.client.HTTPResponse | Exception] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            request = urllib.request.Request(url, headers=headers)
-            answers.put(urllib.request.urlopen(request, timeout=PATIENCE))
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            answers.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        answer = answers.get(timeout=PATIENCE)
-    except queue.Empty:
-        raise TimeoutError(f"no answer in {PATIENCE:.0f} seconds") from None
-    if isinstance(answer, ValueError):  # urllib's and http.client's word for a crooked address
-        raise NoUse(str(answer))
-    if isinstance(answer, urllib.error.URLError) and isinstance(answer.reason, Exception):
-        raise answer.reason
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
-
-
-def _facts(url: str, headers: Any, total: int | None) -> Facts:
-    return Facts(url, headers.get("ETag"), headers.get("Last-Modified"), total)
-
-
-def _range(headers: Any) -> tuple[int, int | None] | None:
-    """(first byte, length of the whole file, None if unknown) of a partial answer."""
-    told = re.fullmatch(
-        r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", headers.get("Content-Range", "")
-    )
-    return (int(told[1]), None if told[2] == "*" else int(told[2])) if told else None
-
-
-def _continues(known: Facts, facts: Facts, have: int, found: tuple[int, int | None] | None) -> bool:
-    """Whether a partial answer goes on with the very file of which `have` bytes are here."""
-    if found is None or found[0] != have:
-        return False
-    pairs = (known.etag, facts.etag), (known.modified, facts.modified), (known.total, facts.total)
-    return all(a is None or b is None or a == b for a, b in pairs)
-
-
 def _room(part: Path, total: int | None, have: int, most: int) -> None:
     """Raises: NoUse if the file is larger than allowed, or than the free disk."""
     if total is None:
@@ -286,18 +188,6 @@ def _room(part: Path, total: int | None, have: int, most: int) -> None:
         raise NoUse(f"{total:,} bytes, where at most {most:,} were expected")
     if (free := shutil.disk_usage(part.parent).free) < total - have:
         raise NoUse(f"{total - have:,} bytes are missing and {free:,} free in {part.parent}")
-
-
-def _facts_file(part: Path) -> Path:
-    return part.with_name(f"{part.name}.json")
-
-
-def _known(part: Path, url: str) -> Facts | None:
-    """What was known of the file when its first bytes came, if it came from there."""
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        facts = Facts(**json.loads(_facts_file(part).read_text(encoding="utf-8")))
-        return facts if facts.url == url else None
-    return None
 
 
 def _size(part: Path) -> int:
