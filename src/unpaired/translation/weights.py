@@ -136,7 +136,10 @@ def _unreadable(error: Exception) -> str:
             "the network's state_dict() instead"
         )
     if "weights_only" in str(error) or "Weights only" in str(error):
-        return "is not weights alone, so it was not read; save the network's state_dict() instead"
+        return (  # what torch says goes on to advise to run it
+            "is damaged, or no file of weights alone, so it was not read; get it again, or save "
+            "the network's state_dict()"
+        )
     return f"is damaged, or no file of weights: {_short(error)}; get it again"
 
 

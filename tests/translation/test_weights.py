@@ -1,0 +1,207 @@
+"""Files of weights are read without running anything, and their generator is found."""
+
+import io
+import os
+import pickle
+import struct
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from tests.networks.foreign import resnet, unet
+from unpaired.errors import UserError
+from unpaired.networks.layout import build
+from unpaired.translation import weights
+from unpaired.translation.weights import read_generator
+
+
+@pytest.fixture(scope="module")
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    return resnet("affine", k=2, blocks=1)
+
+
+def saved(path: Path, held: object, **options) -> Path:
+    torch.save(held, path, **options)
+    return path
+
+
+@torch.no_grad()
+def assert_holds(path: Path, net: nn.Module, **options) -> weights.Generator:
+    """The file's generator computes what `net` does."""
+    found = read_generator(path, **options)
+    ours = build(found.layout)
+    ours.load_state_dict(found.state)
+    x = torch.rand(1, 3, 32, 32) * 2 - 1
+    assert (ours.eval()(x) - net(x)).abs().max() <= 1e-5
+    return found
+
+
+def wrapped(state: dict) -> dict[str, object]:
+    """A state dict in the ways people wrap it."""
+    module = {f"module.{name}": tensor for name, tensor in state.items()}
+    adam = {"state": {0: {"step": 3, "exp_avg": torch.zeros(2, 3, 7, 7)}}, "param_groups": []}
+    return {
+        "plain": state,
+        "of parallel modules": module,
+        **{name: {name: state} for name in ("state_dict", "G", "netG", "model", "params")},
+        "in parallel modules in a state_dict": {"epoch": 3, "state_dict": module},
+        "with a discriminator and an optimizer": {
+            "netG": state,
+            "netD": {"model.0.weight": torch.zeros(4, 3, 4, 4), "model.2.bias": torch.zeros(4)},
+            "optimizer": adam,
+        },
+        "flat, with a discriminator": {
+            **{f"G.{name}": tensor for name, tensor in state.items()},
+            "D.model.0.weight": torch.zeros(4, 3, 4, 4),
+        },
+    }
+
+
+@pytest.mark.parametrize("way", wrapped({}))
+def test_a_state_dict_is_found_however_it_is_wrapped(way, net, tmp_path):
+    assert_holds(saved(tmp_path / "a.pth", wrapped(net.state_dict())[way]), net)
+
+
+def test_every_format_is_read(net, tmp_path):
+    state = dict(net.state_dict())
+    assert_holds(saved(tmp_path / "old.pth", state, _use_new_zipfile_serialization=False), net)
+    save_file(state, tmp_path / "a.safetensors")
+    assert_holds(tmp_path / "a.safetensors", net)
+    (tmp_path / "misnamed.pth").write_bytes((tmp_path / "a.safetensors").read_bytes())
+    assert_holds(tmp_path / "misnamed.pth", net)
+    half = {name: tensor.half() for name, tensor in state.items()}
+    found = read_generator(saved(tmp_path / "half.pth", half))
+    assert {tensor.dtype for tensor in found.state.values()} == {torch.float32}
+
+
+def test_of_several_generators_one_must_be_named(net, tmp_path):
+    other = resnet("affine", k=2, blocks=1)
+    both = {"netG_A": net.state_dict(), "module.netG_B": other.state_dict()}
+    path = saved(tmp_path / "both.pth", both)
+    with pytest.raises(UserError, match=r"--part module\.netG_B or --part netG_A"):
+        read_generator(path)
+    assert assert_holds(path, net, part="netG_A").part == "netG_A"
+    assert_holds(path, other, part="module.netG_B")
+    with pytest.raises(UserError, match=r"did you mean netG_A"):
+        read_generator(path, part="netG_a")
+
+
+def test_what_is_no_generator_is_said_in_words(tmp_path):
+    for held, words in (
+        ({"features.0.weight": torch.zeros(8, 3, 3, 3)}, r"0\.weight 8x3x3x3; known are"),
+        ({"weight": torch.zeros(8)}, "1 tensors, the first is weight"),
+        ({}, "holds no weights"),
+        ([torch.zeros(2)], "holds no weights but a list"),
+        (torch.zeros(2), "holds no weights but a Tensor"),
+        ({"model.0.weight": torch.zeros(4, 3, 4, 4), "model.2.weight": torch.zeros(8, 4, 4, 4)},
+         "discriminator"),
+        ({n: t for n, t in unet(k=1).state_dict().items() if "model.3.model.1" not in n},
+         "known are"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=words):
+            read_generator(saved(tmp_path / "a.pth", held))
+
+
+def test_numbers_that_no_training_leaves_are_refused(net, tmp_path):
+    state = net.state_dict()
+    nan = {**state, "model.1.bias": torch.full((2,), float("nan"))}
+    with pytest.raises(UserError, match="not finite"):
+        read_generator(saved(tmp_path / "a.pth", nan))
+    whole = {name: tensor.long() for name, tensor in state.items()}
+    with pytest.raises(UserError, match="not floats"):
+        read_generator(saved(tmp_path / "a.pth", whole))
+
+
+class Payload:
+    def __init__(self, canary: Path) -> None:
+        self.canary = canary
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.canary),)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "plain pickle"])
+def test_code_in_a_file_is_not_run(zipped, net, tmp_path):
+    canary = tmp_path / "canary"
+    held = {**net.state_dict(), "extra": Payload(canary)}
+    path = saved(tmp_path / "a.pth", held, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(UserError, match=r"it would run \w+\.mkdir when read, so it was not read"):
+        read_generator(path)
+    whole = saved(tmp_path / "whole.pth", net, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(UserError, match=r"state_dict\(\) instead"):
+        read_generator(whole)
+    (tmp_path / "bare.pth").write_bytes(pickle.dumps(Payload(canary)))
+    with pytest.raises(UserError):
+        read_generator(tmp_path / "bare.pth")
+    assert not canary.exists()
+    pickle.loads(pickle.dumps(Payload(canary)))  # the payload would have worked
+    assert canary.exists()
+
+
+def test_every_truncation_is_refused_in_one_line(net, tmp_path):
+    state = dict(net.state_dict())
+    save_file(state, tmp_path / "a.safetensors")
+    whole = [
+        saved(tmp_path / "zip.pth", state).read_bytes(),
+        saved(tmp_path / "old.pth", state, _use_new_zipfile_serialization=False).read_bytes(),
+        (tmp_path / "a.safetensors").read_bytes(),
+    ]
+    place = tmp_path / "short.pth"
+    for content in whole:
+        for length in (0, 1, 8, 9, 100, len(content) // 2, len(content) - 9, len(content) - 1):
+            place.write_bytes(content[:length])
+            with pytest.raises(UserError) as refusal:
+                read_generator(place)
+            assert "\n" not in str(refusal.value)
+
+
+def test_a_file_that_lies_about_its_size_is_refused_at_once(net, tmp_path):
+    began = time.monotonic()
+    path = tmp_path / "a.pth"
+    with path.open("wb") as file:  # a terabyte, of which nothing is on the disk
+        file.truncate(10**12)
+    with pytest.raises(UserError, match=r"1000\.0 GB, more than any generator"):
+        read_generator(path)
+    # one number that says it is a whole convolution
+    state = dict(net.state_dict())
+    state["model.1.weight"] = torch.zeros(1).expand(2, 3, 7, 7)
+    state["model.11.weight"] = torch.zeros(1).expand(8, 4, 3, 3)
+    wide = resnet("affine", k=512, blocks=0, ends=(3, 3)).state_dict()
+    lies = {name: torch.zeros(1).expand(tensor.shape) for name, tensor in wide.items()}
+    with pytest.raises(UserError, match="more than it has"):
+        read_generator(saved(path, lies))
+    # compressed: a little file that would fill the memory
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", b"\0" * 10**8)
+    path.write_bytes(content.getvalue())
+    with pytest.raises(UserError, match="compressed"):
+        read_generator(path)
+    # a header of safetensors for what isn't there
+    header = b'{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4]}}'
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(UserError, match="is damaged"):
+        read_generator(path)
+    assert time.monotonic() - began < 30
+
+
+def test_dictionaries_in_each_other_end(tmp_path):
+    inner: dict = {str(i): i for i in range(30)}
+    for _ in range(5):
+        inner = {str(i): inner for i in range(30)}
+    with pytest.raises(UserError, match="holds over"):
+        read_generator(saved(tmp_path / "a.pth", inner))
+
+
+def test_files_that_are_not_there_or_no_weights(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        read_generator(tmp_path / "none.pth")
+    (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
+    with pytest.raises(UserError, match="damaged, or no file of weights alone"):
+        read_generator(tmp_path / "a.jpg")
