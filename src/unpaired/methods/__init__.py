@@ -1,5 +1,8 @@
 """One file per system of the literature, and the dictionary of their names."""
 
+from collections import ChainMap
+from collections.abc import Mapping
+
 from unpaired.methods.base import Method
 from unpaired.methods.bigan import BiGAN
 from unpaired.methods.cogan import CoGAN
@@ -23,8 +26,9 @@ METHODS: dict[str, type[Method]] = {
     "simgan": SimGAN,
 }
 
-KINDS: dict[str, type[Method]] = {**METHODS, Imported.name: Imported}
-"""What a run can be of: a method that was trained, or weights from elsewhere."""
+KINDS: Mapping[str, type[Method]] = ChainMap({Imported.name: Imported}, METHODS)
+"""What a run can be of: a method that was trained, one registered later too, or weights from
+elsewhere."""
 
 __all__ = [
     "CUT",
