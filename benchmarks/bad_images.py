@@ -1,12 +1,15 @@
 """A thousand bad image files against the decode policy: what becomes of each, memory and time.
 
     python -m benchmarks.bad_images [--count 1000] [--seed 0] [--limit] [--json FILE]
+    python -m benchmarks.bad_images --flips 600
 
 Every file is read in a process of its own kind, one after another, which is watched: one that
 crashes it, or takes a minute of its time, is counted as such, and the next file gets a new process.
 Prints counts by what was done to the file and what came out, the most memory and the slowest file;
 exits with 1 if any file crashed, hung, or came out as a picture that it may not be. --limit adds
 pictures of as many pixels as are let through (16384 x 16384), which take gigabytes.
+--flips counts, of so many JPEGs of 256 x 256 pixels with one bit flipped each, those that are
+refused.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from pathlib import Path
 from struct import pack
 from typing import Any
 
+import numpy as np
 import psutil
 from tests.data.mutations import EITHER, Bad, chunk, mutations, outcome
 
@@ -164,13 +168,39 @@ def show(found: dict[str, Any]) -> None:
     )
 
 
+def flips(count: int, seed: int) -> str:
+    """What becomes of JPEGs that have one flipped bit each, drawn from all of their bits."""
+    from benchmarks.loading import write_jpegs
+    from unpaired.data.decode import UnreadableImage, read_picture
+
+    rng, ends = np.random.default_rng(seed), Counter[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        for file in write_jpegs(Path(folder) / "in", count, 256):
+            whole, content = read_picture(file).pixels, bytearray(file.read_bytes())
+            at = int(rng.integers(8 * len(content)))
+            content[at // 8] ^= 1 << at % 8
+            file.write_bytes(content)
+            try:
+                same = np.array_equal(read_picture(file).pixels, whole)
+            except UnreadableImage:
+                ends["refused"] += 1
+            else:
+                ends["the same picture" if same else "another picture"] += 1
+    told = ", ".join(f"{end}: {number} ({number / count:.0%})" for end, number in ends.items())
+    return f"{count} JPEGs with a flipped bit: {told}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", action="store_true")
+    parser.add_argument("--flips", type=int, help="only this: JPEGs with one flipped bit each")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    if options.flips:
+        print(flips(options.flips, options.seed))
+        return 0
     files = at_the_limit() if options.limit else mutations(options.seed, options.count)
     with tempfile.TemporaryDirectory() as folder:
         found = campaign(iter(files), Path(folder))
