@@ -41,6 +41,7 @@ CALLED = [  # what each verb calls once its options are understood
     "unpaired.evaluation.instruments.load_segmenter",
     "unpaired.evaluation.ceiling.make_segmenter",
     "unpaired.reproduction.reproduce",
+    "unpaired.serving.serve.serve",
     "unpaired.study.sources.open_sides",
     "unpaired.study.server.make_app",
     "unpaired.study.report.write_results",

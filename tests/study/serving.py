@@ -1,62 +1,13 @@
 """A study's server as a process of its own, for tests from outside."""
 
-import contextlib
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from tests.started import Started
 
 
-class Server:
-    """`unpaired study serve` at one port, started and killed as often as wanted."""
+class Server(Started):
+    """`unpaired study serve` at one port."""
 
     def __init__(self, study: Path) -> None:
-        self.study, self.port = study, free_port()
-        self.process: subprocess.Popen | None = None
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "unpaired", "study", "serve", str(self.study)]
-        self.process = subprocess.Popen(
-            [*command, "--port", str(self.port)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ},
-        )
-
-    def wait(self, seconds: float = 60) -> None:
-        until = time.monotonic() + seconds
-        while True:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{self.address}/health", timeout=2)
-                return
-            assert time.monotonic() < until, "the server does not answer"
-            assert self.process is not None
-            assert self.process.poll() is None, "the server ended"
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
-
-    def __enter__(self) -> "Server":
-        self.start()
-        self.wait()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
+        super().__init__("study", "serve", study, health="/health")
+        self.study = study

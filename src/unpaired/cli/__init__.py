@@ -25,6 +25,7 @@ Image translation without paired examples.
   evaluate    score a run on its test pictures: numbers, and report.html
   segmenter   train the network that reads generated photos for the FCN score
   reproduce   the paper's tables: train what is missing, print our figures beside theirs
+  serve       a web page and an HTTP interface for trained runs
   study       can people tell generated pictures from real ones?
   data        list the named data sets, fetch the paper's; check a data set before training
   doctor      this machine: versions, devices, precision, memory, optional parts
@@ -43,6 +44,7 @@ VERBS = {
     "evaluate": "unpaired.cli.evaluate",
     "segmenter": "unpaired.cli.segmenter",
     "reproduce": "unpaired.cli.reproduce",
+    "serve": "unpaired.cli.serve",
     "study": "unpaired.cli.study",
     "data": "unpaired.cli.data",
     "doctor": "unpaired.cli.doctor",

@@ -1,0 +1,18 @@
+"""`unpaired serve`."""
+
+from __future__ import annotations
+
+from unpaired.errors import UserError
+from unpaired.options import parse
+
+
+def run(arguments: list[str]) -> int:
+    """`unpaired serve RUN...`."""
+    from unpaired.serving.settings import Settings
+
+    settings = parse(Settings, arguments, "unpaired serve")
+    try:
+        from unpaired.serving.serve import serve
+    except ModuleNotFoundError as error:
+        raise UserError(f"serving needs {error.name}; run: pip install 'unpaired[serve]'") from None
+    return serve(settings)

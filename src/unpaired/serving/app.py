@@ -1,0 +1,293 @@
+"""The web application: the page, the interface for programs, health and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncIterator
+from importlib import resources
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
+from starlette.staticfiles import StaticFiles
+
+from unpaired import __version__
+from unpaired.serving.jobs import FORMATS, Answer, Asked, Job, Model
+from unpaired.serving.metrics import MEDIA, Metrics
+from unpaired.serving.pool import Pool
+from unpaired.serving.refusing import Doorkeeper, Refused
+from unpaired.serving.settings import Settings
+from unpaired.serving.uploads import Queue, check_length, drain, read, size_of
+from unpaired.web.pages import pages
+
+ABOUT = """Translate pictures by trained networks.
+
+Send a picture file as the body of `POST /v1/translate`; the answer is a picture file of the same
+size in pixels, upright and without metadata. Addresses are never fetched, and nothing is stored.
+Every refusal is JSON: `{"error": "a sentence"}`."""
+GONE = 499
+"""Status under which a client that went away is counted, as nginx does."""
+
+
+class Refusal(BaseModel):
+    """Why not."""
+
+    error: str
+
+
+class Way(BaseModel):
+    """A direction: what requests call it, and what people do."""
+
+    name: str
+    says: str
+
+
+class Served(BaseModel):
+    """A run that pictures can be sent to."""
+
+    name: str
+    method: str
+    data: str
+    step: int
+    directions: list[Way]
+    computes: str
+
+
+class Models(BaseModel):
+    """What is served, and the bounds of it."""
+
+    models: list[Served]
+    formats: list[str]
+    max_pixels: int
+    max_bytes: int
+    timeout: float
+
+
+class Health(BaseModel):
+    """`ready`: whether a picture sent now would be translated."""
+
+    live: bool
+    ready: bool
+    workers: int
+    queue: int
+
+
+WHY_NOT = {
+    400: "The upload's length can't be read.",
+    401: "The token is missing or wrong.",
+    403: "Sent by another site's page.",
+    404: "No such model.",
+    408: "The upload took too long.",
+    413: "The file or the picture is too large.",
+    422: "The file is no readable picture, or a parameter makes no sense.",
+    429: "The queue is full; `Retry-After` says when to come back.",
+    500: "A fault of the server's.",
+    503: "The models are still being loaded, or the worker ended.",
+    504: "The picture was not translated in time.",
+}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refusal, "description": why} for status, why in WHY_NOT.items()
+}
+BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+PICTURE: dict[int | str, Any] = {
+    200: {
+        "description": "The translated picture",
+        "content": {f"image/{name}": BINARY for name in FORMATS},
+    }
+}
+
+
+def make_app(settings: Settings, pool: Pool, token: str | None) -> FastAPI:
+    """The application; `pool` has been started."""
+    metrics, queue = Metrics(), Queue(settings.queue)
+    metrics.queue.set_function(lambda: queue.taken)
+    metrics.workers.set_function(lambda: len(pool.ready))
+    pool.on_death = metrics.deaths.inc
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        del app
+        async with pool.watched():
+            yield
+
+    app = FastAPI(
+        title="unpaired",
+        version=__version__,
+        description=ABOUT,
+        lifespan=lifespan,
+        docs_url=None,  # its scripts would come from elsewhere
+        redoc_url=None,
+    )
+    app.add_middleware(Doorkeeper, token=token)
+    static = resources.files("unpaired.serving") / "static"
+    app.mount("/static", StaticFiles(directory=str(static)), name="static")
+    page = pages("unpaired.serving", token=token is not None)
+
+    @app.exception_handler(Refused)
+    async def refused(request: Request, error: Refused) -> Response:
+        del request
+        return JSONResponse({"error": error.why}, error.status, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def senseless(request: Request, error: RequestValidationError) -> Response:
+        del request
+        where = sorted({str(one["loc"][-1]) for one in error.errors()})
+        return JSONResponse({"error": f"Not understood: {', '.join(where)[:200]}."}, 422)
+
+    @app.get("/", include_in_schema=False)
+    def index() -> Response:
+        return page("page.html.j2")
+
+    @app.get("/favicon.ico", include_in_schema=False)
+    def icon() -> Response:
+        return Response(status_code=204)
+
+    @app.get("/health/live", response_model=Health, responses={503: {"model": Health}})
+    async def live() -> Response:
+        """Whether the server is worth keeping: 200 until it is about to end."""
+        return health(pool.fatal is None)
+
+    @app.get("/health/ready", response_model=Health, responses={503: {"model": Health}})
+    async def ready() -> Response:
+        """Whether pictures may be sent: 503 while no worker has loaded the runs."""
+        return health(pool.is_ready)
+
+    def health(good: bool) -> Response:
+        told = Health(
+            live=pool.fatal is None,
+            ready=pool.is_ready,
+            workers=len(pool.ready),
+            queue=queue.taken,
+        )
+        return JSONResponse(told.model_dump(), 200 if good else 503)
+
+    @app.get("/metrics", response_class=Response, responses={401: REFUSALS[401]})
+    async def counted() -> Response:
+        """For Prometheus."""
+        return Response(metrics.text(), media_type=MEDIA)
+
+    @app.get("/v1/models", responses={401: REFUSALS[401], 503: REFUSALS[503]})
+    async def models() -> Models:
+        """What is served, and the bounds of it."""
+        served = [_served(model) for model in loaded(pool).values()]
+        return Models(
+            models=served,
+            formats=list(FORMATS),
+            max_pixels=settings.max_pixels,
+            max_bytes=settings.max_bytes,
+            timeout=settings.timeout,
+        )
+
+    @app.post(
+        "/v1/translate",
+        response_class=Response,
+        responses={**PICTURE, **REFUSALS},
+        openapi_extra={"requestBody": {"required": True, "content": {"image/*": BINARY}}},
+    )
+    async def translate(
+        request: Request,
+        model: Annotated[str | None, Query(description="Default: the first.")] = None,
+        direction: Annotated[str | None, Query(description="Default: the model's first.")] = None,
+        format: Annotated[
+            Asked | None, Query(description="Default: png, or tiff where png can't hold it.")
+        ] = None,
+    ) -> Response:
+        """Translate one picture: the file is the request's body, whatever its Content-Type."""
+        began, known, way = time.monotonic(), "", ""
+        status = 500
+        try:
+            found, way = _chosen(loaded(pool), model, direction)
+            known = found.name
+            check_length(request, settings.max_bytes)
+            with queue.place(pool.seconds, settings.workers):
+                content = await read(request, settings.max_bytes)
+                size = await size_of(content, settings.max_pixels)
+                chosen = FORMATS[format] if format else None
+                deadline = time.monotonic() + settings.timeout
+                job = Job(known, way, chosen, content, size, deadline)
+                answer = await _while_there(request, pool.translate(job))
+            if answer.batch:
+                metrics.batch.observe(answer.batch)
+            if not answer.ok:
+                raise Refused(answer.status, str(answer.content))
+            status = 200
+            metrics.pixels.labels(known, way).inc(size[0] * size[1])
+            metrics.seconds.labels(known, way).observe(time.monotonic() - began)
+            return Response(answer.content, media_type=answer.media)
+        except Refused as error:
+            status = error.status
+            await drain(request, settings.max_bytes)
+            raise
+        except ClientDisconnect:
+            status = GONE
+            return Response(status_code=GONE)
+        finally:
+            metrics.requests.labels(known, way, status).inc()
+
+    return app
+
+
+def loaded(pool: Pool) -> dict[str, Model]:
+    """What is served. Raises: Refused: nothing yet."""
+    if not pool.models:
+        raise Refused(
+            503, "The models are being loaded. Please try again soon.", {"Retry-After": "2"}
+        )
+    return pool.models
+
+
+def _chosen(models: dict[str, Model], name: str | None, way: str | None) -> tuple[Model, str]:
+    """Raises: Refused for what isn't there."""
+    model = models.get(name) if name else next(iter(models.values()))
+    if model is None:
+        raise Refused(404, f"There is no such model; there are: {', '.join(models)}.")
+    if way is not None and way not in model.directions:
+        raise Refused(
+            422, f"{model.name} translates {' and '.join(model.directions)}, not otherwise."
+        )
+    return model, way or model.directions[0]
+
+
+async def _while_there(request: Request, work: Any) -> Answer:
+    """The answer, unless the client goes away first. Raises: ClientDisconnect."""
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            continue
+
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        answer: Answer = working.result()
+        return answer
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+def _served(model: Model) -> Served:
+    x, y = domains(model.data)
+    says = {"x2y": f"{x} → {y}", "y2x": f"{y} → {x}"}
+    return Served(
+        name=model.name,
+        method=model.method,
+        data=model.data,
+        step=model.step,
+        directions=[Way(name=way, says=says[way]) for way in model.directions],
+        computes=model.computes,
+    )
+
+
+def domains(data: str) -> tuple[str, str]:
+    """What the two domains are called, if the data set's name says it: map-aerial, horse2zebra."""
+    if found := re.search(r"(?:^|:)([a-z]+)(?:-|2)([a-z]+)$", data):
+        return found[1], found[2]
+    return "X", "Y"

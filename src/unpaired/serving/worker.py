@@ -1,0 +1,266 @@
+"""What runs in a worker process: batches of uploaded pictures to encoded translations."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from queue import Empty
+from typing import Any
+
+from litserve import LitAPI
+from litserve.loops.simple_loops import BatchedLoop
+from litserve.utils import LitAPIStatus, LoopResponseType
+
+from unpaired.data.decode import Picture, UnreadableImage, read_picture
+from unpaired.data.opening import Member
+from unpaired.errors import UserError
+from unpaired.serving.jobs import (
+    BROKEN,
+    MEDIA,
+    NO_MEMORY,
+    TOO_LATE,
+    Answer,
+    Describe,
+    Job,
+    Model,
+)
+from unpaired.shortage import give_back, is_shortage
+from unpaired.translation.exported import ExportedTranslator
+from unpaired.translation.exporting.sessions import Precision
+from unpaired.translation.output import Unwritable, choose_format, encode
+from unpaired.translation.tiling.tiler import WHOLE, Tiler
+from unpaired.translation.translator import Backend, Translator
+
+MISTAKE = 2
+"""Exit code of a worker that can't load a run; it has said why."""
+TOGETHER = 0.01
+"""Seconds that a picture waits for others to join it."""
+LOOK_UP = 1.0
+"""Seconds after which a worker without work sees whether its server is still there."""
+
+
+class Worker(LitAPI):  # type: ignore[misc]  # litserve has no types
+    """Loads all runs once, then translates what comes.
+
+    Args:
+        sources: name to run.
+        batch: pictures that go through a network together.
+        workers: how many there are of us.
+        device, precision, backend: as `translation.loading.load` takes them.
+
+    Attributes:
+        keeper: process that holds the queue; it is ended when the server is gone.
+    """
+
+    def __init__(
+        self,
+        sources: dict[str, str],
+        *,
+        batch: int,
+        workers: int,
+        device: str,
+        precision: Precision,
+        backend: Backend,
+    ) -> None:
+        super().__init__(max_batch_size=batch, batch_timeout=TOGETHER, loop=Loop())
+        self.sources, self.workers = sources, workers
+        self.asked: dict[str, Any] = {
+            "device": device,
+            "precision": precision,
+            "backend": backend,
+        }
+        self.translators: dict[str, Translator] = {}
+        self.tilers: dict[tuple[str, str], Tiler] = {}
+        self.keeper: int | None = None
+
+    def setup(self, device: str) -> None:
+        """Load the runs and make them ready. `device` is LitServe's guess; ours is asked for."""
+        del device
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the server ends us
+        if self.workers > 1:  # they share the processors
+            os.environ["LOCAL_WORLD_SIZE"] = str(self.workers)
+            os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // self.workers))
+            if self.asked["device"] != "cpu":
+                _take_turns_with_gpus(int(os.environ["LITSERVE_WORKER_ID"]))
+        from unpaired.translation.loading import load
+
+        try:
+            for name, source in self.sources.items():
+                translator = load(source, **self.asked)
+                for way in translator.directions:
+                    translator.open(way)
+                    tiler = Tiler(translator, way)
+                    tiler.together = WHOLE
+                    self.tilers[name, way] = tiler
+                self.translators[name] = translator
+        except UserError as error:
+            print("unpaired: error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
+            raise SystemExit(MISTAKE) from None
+
+    # without annotations, as LitServe would make a web interface of them
+    def decode_request(self, request):  # type: ignore[no-untyped-def]
+        return request
+
+    def encode_response(self, output):  # type: ignore[no-untyped-def]
+        return output
+
+    def batch(self, inputs: Sequence[Any]) -> Sequence[Any]:
+        return inputs
+
+    def unbatch(self, output: list[Answer]) -> list[Answer]:
+        return output
+
+    def predict(self, x: Sequence[Job | Describe], **context: Any) -> list[Answer]:
+        """An answer to each of a batch, all `alike`; a damaged one does not hold up the others."""
+        del context
+        if isinstance(x[0], Describe):
+            return [Answer(200, "", models=tuple(self.models()))]
+        began = time.monotonic()
+        answers: list[Answer] = [BROKEN] * len(x)
+        read: list[tuple[int, Job, Picture]] = []
+        for place, job in enumerate(x):
+            assert isinstance(job, Job)
+            try:
+                read.append((place, job, read_picture(Member("the picture", job.content))))
+            except UnreadableImage as error:
+                answers[place] = Answer(422, f"The picture can't be read: {error.reason}.")
+        made = self._translate(x[0], [picture for _, _, picture in read]) if read else []
+        count, took = len(read), time.monotonic() - began
+        for (place, job, _), result in zip(read, made):
+            if isinstance(result, Picture):
+                answers[place] = _encoded(job, result, count, took)
+                count, took = 0, 0.0  # told once
+            else:
+                answers[place] = result
+        return answers
+
+    def _translate(self, like: Job, pictures: list[Picture]) -> Sequence[Picture | Answer]:
+        tiler = self.tilers[like.model, like.direction]
+        try:
+            return tiler.pictures(pictures)
+        except UserError as error:
+            return [Answer(422, f"The picture can't be translated: {error}.")] * len(pictures)
+        except (RuntimeError, MemoryError) as error:
+            short = is_shortage(error)
+            if not short:
+                traceback.print_exc()
+        except Exception:
+            traceback.print_exc()
+            return [BROKEN] * len(pictures)
+        if short:
+            give_back()
+        return [NO_MEMORY if short else BROKEN] * len(pictures)
+
+    def models(self) -> list[Model]:
+        """What there is."""
+        found = []
+        for name, translator in self.translators.items():
+            card = translator.card
+            forth = (card.channels_x, card.channels_y)
+            ways: dict[str, tuple[int, int]] = {
+                way: forth if way == "x2y" else forth[::-1] for way in translator.directions
+            }
+            found.append(
+                Model(
+                    name,
+                    card.method,
+                    card.data,
+                    card.step,
+                    translator.directions,
+                    ways,
+                    translator.computes,
+                )
+            )
+        return found
+
+    def alike(self, one: Job | Describe, other: Job | Describe) -> bool:
+        """Whether two can go through a network together.
+
+        Only where torch computes: the other backends run on the CPU, where nothing is won by it,
+        and may round by company. Nor what is translated in pieces.
+        """
+        if not isinstance(one, Job) or not isinstance(other, Job):
+            return False
+        if (one.model, one.direction) != (other.model, other.direction):
+            return False
+        translator = self.translators[one.model]
+        (width, height), (wide, high) = one.size, other.size
+        return (
+            not isinstance(translator, ExportedTranslator)
+            and max(height * width, high * wide) <= WHOLE
+            and translator.padded(height, width) == translator.padded(high, wide)
+        )
+
+
+def _encoded(job: Job, picture: Picture, batch: int, seconds: float) -> Answer:
+    format = choose_format(picture, job.format)
+    try:
+        return Answer(200, encode(picture, format), MEDIA[format], batch, seconds)
+    except Unwritable as error:
+        return Answer(422, f"The result can't be given so: {error}.", "", batch, seconds)
+
+
+def _take_turns_with_gpus(worker: int) -> None:
+    import torch
+
+    if count := torch.cuda.device_count():
+        os.environ["LOCAL_RANK"] = str(worker % count)
+
+
+class Loop(BatchedLoop):  # type: ignore[misc]
+    """LitServe's batching loop, but it waits in the queue, keeps apart what can't go together,
+    leaves out what nobody waits for any more, and ends when the server has."""
+
+    kept: Any = None
+    """Taken from the queue, but not alike those before it: the next batch begins with it."""
+
+    def get_batch_requests(
+        self, lit_api: Worker, request_queue: Any, transport: Any
+    ) -> tuple[list[Any], list[Any]]:
+        """([(0, uid, job)], []), at most a batch, all alike."""
+        first, self.kept = self.kept or self._take(request_queue, LOOK_UP, transport), None
+        if first is None:
+            _end_with_server(lit_api.keeper)
+            return [], []
+        found, until = [first], time.monotonic() + lit_api.batch_timeout
+        while len(found) < lit_api.max_batch_size:
+            following = self._take(request_queue, max(0.0, until - time.monotonic()), transport)
+            if following is None:
+                break
+            if not lit_api.alike(first[2], following[2]):
+                self.kept = following
+                break
+            found.append(following)
+        return found, []
+
+    def _take(self, queue: Any, seconds: float, transport: Any) -> Any:
+        """The next whose time has not passed; None: there is none."""
+        while True:
+            try:
+                number, uid, _, job = queue.get(timeout=seconds)
+            except Empty:
+                return None
+            except (EOFError, OSError):  # the queue is gone; the server says so
+                raise SystemExit(1) from None
+            if time.monotonic() < job.deadline:
+                self._tell(transport, uid, (), LitAPIStatus.START)
+                return number, uid, job
+            self._tell(transport, uid, TOO_LATE, LitAPIStatus.OK)
+
+    def _tell(self, transport: Any, uid: str, what: object, status: LitAPIStatus) -> None:
+        self.put_response(transport, 0, uid, what, status, LoopResponseType.REGULAR)
+
+
+def _end_with_server(keeper: int | None) -> None:
+    """A server that was killed could not end what it began."""
+    server = multiprocessing.parent_process()
+    if server is None or server.is_alive():
+        return
+    if keeper is not None:
+        os.kill(keeper, signal.SIGTERM)
+    os._exit(1)
