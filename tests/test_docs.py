@@ -37,6 +37,7 @@ CALLED = [  # what each verb calls once its options are understood
     "unpaired.data.getting.get",
     "unpaired.doctor.examine",
     "unpaired.bench.machine.bench",
+    "unpaired.board.runs.runs_in",
     "unpaired.evaluation.result.evaluate",
     "unpaired.evaluation.instruments.load_segmenter",
     "unpaired.evaluation.ceiling.make_segmenter",

@@ -16,9 +16,10 @@ from unpaired.data.domains import open_dataset
 from unpaired.data.order import spread
 from unpaired.errors import UserError
 from unpaired.evaluation import report
+from unpaired.evaluation.curves import INK, loss_curves
 from unpaired.evaluation.estimates import Estimate
 from unpaired.evaluation.features import as_rgb
-from unpaired.evaluation.figures import INK, loss_curves, mosaic
+from unpaired.evaluation.figures import mosaic
 from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.metrics import Scores
 from unpaired.evaluation.pages import figure

@@ -18,6 +18,7 @@ Image translation without paired examples.
 
   demo        train on embedded data for a few minutes and open a report on it
   train       train a method on two collections of pictures; resume a run
+  board       watch runs while they train: TensorBoard, or a page that renews itself
   translate   turn pictures into the other domain with a trained run
   import      a run of weights from elsewhere, such as the authors' published models
   export      a run's network as one file: ONNX, OpenVINO or torch
@@ -37,6 +38,7 @@ Image translation without paired examples.
 VERBS = {
     "demo": "unpaired.cli.demo",
     "train": "unpaired.cli.train",
+    "board": "unpaired.cli.board",
     "translate": "unpaired.cli.translate",
     "import": "unpaired.cli.importing",
     "export": "unpaired.cli.export",

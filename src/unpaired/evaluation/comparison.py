@@ -12,9 +12,10 @@ from unpaired.data.decode import Pixels, read_picture
 from unpaired.data.images import DomainName
 from unpaired.data.order import spread
 from unpaired.errors import UserError
+from unpaired.evaluation.curves import compared_curves, intervals
 from unpaired.evaluation.estimates import Estimate, student_estimate
 from unpaired.evaluation.failures import FAILURES
-from unpaired.evaluation.figures import compared_curves, data_uri, intervals
+from unpaired.evaluation.figures import data_uri
 from unpaired.evaluation.metrics import METRICS, Scores
 from unpaired.evaluation.pages import ROWS, cell, template, titled, write_page
 from unpaired.evaluation.report import domain_names

@@ -17,16 +17,11 @@ from unpaired import __version__
 from unpaired.data.decode import Pixels
 from unpaired.data.domains import SWAPPED, DataSet
 from unpaired.data.order import spread
+from unpaired.evaluation.curves import loss_curves, validation_curve
 from unpaired.evaluation.failures import FAILURES, WORST, worst
 from unpaired.evaluation.faithfulness import CYCLE_TOP, heat, outlined
 from unpaired.evaluation.features import EfficientNetLite0, as_rgb
-from unpaired.evaluation.figures import (
-    data_uri,
-    loss_curves,
-    mosaic,
-    sample_stages,
-    validation_curve,
-)
+from unpaired.evaluation.figures import data_uri, mosaic, sample_stages
 from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.judging import Judged, judge, save
 from unpaired.evaluation.metrics import METRICS, Scores
@@ -34,10 +29,10 @@ from unpaired.evaluation.pages import number_tables, template, titled, write_pag
 from unpaired.evaluation.scores import Evaluation, Side, domains
 from unpaired.methods import KINDS
 from unpaired.methods.base import Direction
-from unpaired.training.checkpoint import read_progress
 from unpaired.training.config import TrainConfig
+from unpaired.training.finding import read_progress
 from unpaired.training.progress import clock
-from unpaired.training.tracking import last_session, read_findings, read_metrics
+from unpaired.training.tracking import last_session, read_findings, read_metrics, summed_up
 from unpaired.translation.translator import Translator
 
 TYPICAL = 8  # rows of the sample grids
@@ -176,7 +171,7 @@ def render(
         strips=[_strip(run, side, facts, metrics, len(scored.sides)) for side in scored.sides],
         curves=loss_curves(metrics),
         validation=validation_curve(metrics, _best_step(judged), read_findings(run)),
-        history=_findings(read_findings(run)),
+        history=summed_up(read_findings(run)),
         references=references,
         clock=clock,
     )
@@ -187,16 +182,6 @@ def _best_step(judged: Judged) -> int | None:
     if "best" in judged.translators:
         return judged.translators["best"].card.step
     return judged.translators["run"].card.step if (judged.run / "best").is_file() else None
-
-
-def _findings(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the doctor found during training: each fault once, with the steps it was seen at."""
-    faults: dict[tuple[str, str], dict[str, Any]] = {}
-    for line in lines:
-        key = (line["name"], line["direction"])
-        fault = faults.setdefault(key, {**line, "first": line["step"], "times": 0})
-        fault |= {"last": line["step"], "times": fault["times"] + 1, "evidence": line["evidence"]}
-    return list(faults.values())
 
 
 def net_names(scored: Evaluation) -> dict[str, str | None]:

@@ -14,9 +14,8 @@ from unpaired.evaluation.validation import train
 from unpaired.methods import METHODS
 from unpaired.reproduction.contenders import TO_PHOTO
 from unpaired.training.card import read_card
-from unpaired.training.checkpoint import read_progress
 from unpaired.training.config import TrainConfig, read_yaml, refuse_changes
-from unpaired.training.finding import find_checkpoint
+from unpaired.training.finding import find_checkpoint, read_progress
 from unpaired.training.loop import DivergedError
 
 

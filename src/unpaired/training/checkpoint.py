@@ -158,18 +158,6 @@ def read_state(checkpoint: Path) -> tuple[Card, State]:
     return card, State(tensors, values)
 
 
-def read_progress(checkpoint: Path) -> dict[str, Any]:
-    """What a run said of itself at a checkpoint, such as its "seconds"; empty if it can't be read.
-
-    Nothing is checked against fingerprints: it is for telling, not for continuing.
-    """
-    try:
-        values = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values.get("run", {})
-
-
 def build_method(card: Card) -> Method:
     """The method a card describes, freshly initialised."""
     kind = KINDS.get(card.method)

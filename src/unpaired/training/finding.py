@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from unpaired.errors import UserError
 
@@ -50,3 +52,16 @@ def pointed_at(run: Path, name: str) -> str | None:
     if not path.is_file():
         return None
     return path.read_text(encoding="utf-8", errors="replace").strip()
+
+
+def read_progress(checkpoint: Path) -> dict[str, Any]:
+    """What a run said of itself at a checkpoint, such as its "seconds"; empty if it can't be read.
+
+    Nothing is checked against fingerprints: it is for telling, not for continuing.
+    """
+    try:
+        values = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    so_far = values.get("run") if isinstance(values, dict) else None
+    return so_far if isinstance(so_far, dict) else {}

@@ -10,11 +10,12 @@ import time
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from unpaired.whole import write_whole
+
+if TYPE_CHECKING:  # what only reads has no use for it
+    import torch
 
 BESIDE_LOSSES = frozenset({"step", "epoch", "seconds", "lr", "images_per_second", "skipped"})
 
@@ -96,6 +97,16 @@ def read_findings(run: Path) -> list[dict[str, Any]]:
     return _read_lines(run / "findings.jsonl")
 
 
+def summed_up(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each fault of `read_findings` once: with "first" and "last" step, "times", last evidence."""
+    faults: dict[tuple[str, str], dict[str, Any]] = {}
+    for line in findings:
+        key = (line["name"], line["direction"])
+        fault = faults.setdefault(key, {**line, "first": line["step"], "times": 0})
+        fault |= {"last": line["step"], "times": fault["times"] + 1, "evidence": line["evidence"]}
+    return list(faults.values())
+
+
 def _read_lines(path: Path) -> list[dict[str, Any]]:
     return [entry for _, entry in _entries(path)] if path.is_file() else []
 
@@ -135,6 +146,8 @@ def last_session(run: Path) -> dict[str, Any]:
 
 def environment(device: torch.device, dtype: torch.dtype | None) -> dict[str, Any]:
     """Versions, machine, device and precision, for environment.json."""
+    import torch
+
     packages = ("unpaired", "torch", "accelerate", "safetensors", "numpy", "Pillow")
     versions = {}
     for package in packages:
