@@ -12,6 +12,7 @@ import unpaired
 SOURCE = Path(unpaired.__file__).parent
 FLOORS = [
     "errors",
+    "telling",
     "launch",
     "cache",
     "whole",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from unpaired.errors import UserError
 from unpaired.evaluation.report import write_report
 from unpaired.methods.cyclegan import CycleGANConfig
+from unpaired.telling import note
 from unpaired.training.config import TrainConfig, with_changes
 from unpaired.training.presets import apply_preset
 from unpaired.training.run import train
@@ -39,7 +39,7 @@ def demo(
     config = with_changes(config, {**length, **seen_from_above, "data": DATA, "seed": seed})
     train(config, out, quiet=quiet)
     if not quiet:
-        print("translating and scoring the test split ...", file=sys.stderr)
+        note("translating and scoring the test split ...")
     unit = "minute" if minutes == 1 else "minutes"
     about = (
         f"What {minutes:g} {unit} of training from nothing give, on real pictures of the Earth "

@@ -10,8 +10,6 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import tyro
-
 from unpaired.errors import UserError
 
 T = TypeVar("T")
@@ -33,6 +31,8 @@ def nearest(word: str, known: Any) -> str:
 
 def parse(kind: Callable[..., T], arguments: list[str], prog: str, **options: Any) -> T:
     """Parse with tyro; whatever it has to say about a mistake becomes one line."""
+    import tyro  # a fifth of a second that `unpaired --help` and Tab can do without
+
     if {"-h", "--help"} & set(arguments):
         return tyro.cli(kind, args=arguments, prog=prog, **options)
     said, columns = io.StringIO(), os.environ.get("COLUMNS")

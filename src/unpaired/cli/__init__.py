@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+import time
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
-from unpaired import launch
+from unpaired import launch, telling
 from unpaired.errors import SaidElsewhere, UserError
 from unpaired.options import nearest
 from unpaired.shortage import is_shortage
@@ -31,8 +34,10 @@ Image translation without paired examples.
   data        list the named data sets, fetch the paper's; check a data set before training
   doctor      this machine: versions, devices, precision, memory, optional parts
   bench       this machine: step time, images/s, memory, share of the peak, what to expect
+  completion  what makes Tab complete all this in bash, zsh and fish
 
 `unpaired VERB --help` lists a verb's options. `unpaired --version` prints the version.
+-v (--verbose) tells more and -q (--quiet) only results and errors, with every verb.
 """
 
 VERBS = {
@@ -51,6 +56,7 @@ VERBS = {
     "data": "unpaired.cli.data",
     "doctor": "unpaired.cli.doctor",
     "bench": "unpaired.cli.bench",
+    "completion": "unpaired.cli.completion",
 }
 """Where each verb lives: a module with a function `run(arguments) -> exit code`."""
 
@@ -61,13 +67,18 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; returns its exit code.
+    """Run one command; returns its exit code (docs/cli.md has them as a table).
 
     0 done; 1 something failed (see the message); 2 a mistake that the user can mend, in one line;
     130 and 143 interrupted by Ctrl-C and SIGTERM.
     """
+    arguments, began = list(arguments), time.monotonic()
     try:
-        return _dispatch(list(arguments))
+        telling.choose(_take_loudness(arguments))
+        code = _dispatch(arguments)
+        sys.stdout.flush()  # or a reader that went away would be noticed after the last `except`
+        telling.detail(f"took {time.monotonic() - began:.1f} seconds")
+        return code
     except UserError as error:
         said = isinstance(error, SaidElsewhere) or not launch.is_first_here()
         return 2 if said else _complain(str(error))
@@ -91,19 +102,40 @@ def run(arguments: Sequence[str]) -> int:
             "not enough memory; give a smaller --batch, --size or --filters, or free some "
             "(`unpaired doctor` says how much there is)"
         )
+    finally:
+        telling.choose("usual")  # of this command only, where Python calls several
 
 
 def _complain(message: str) -> int:
+    """One line for the error that is being handled; with -v where it comes from, too."""
+    telling.detail(traceback.format_exc().rstrip())
     print("unpaired: error:", " ".join(message.split()), file=sys.stderr)
     return 2
 
 
+def _take_loudness(arguments: list[str]) -> telling.Loudness:
+    """Remove -v and -q, wherever they stand; the loudness they ask for."""
+    words = {"-v": "verbose", "--verbose": "verbose", "-q": "quiet", "--quiet": "quiet"}
+    asked = {words[argument] for argument in arguments if argument in words}
+    arguments[:] = [argument for argument in arguments if argument not in words]
+    if len(asked) > 1:
+        raise UserError("--verbose and --quiet contradict each other; give one")
+    return "verbose" if "verbose" in asked else "quiet" if asked else "usual"
+
+
 def _dispatch(arguments: list[str]) -> int:
     verb, *rest = arguments or ["--help"]
+    if verb == "__complete":
+        from unpaired.cli.completion.candidates import answer
+
+        print(answer(rest, VERBS, dict(re.findall(r"^  (\S+) +(.*)", ABOUT, re.M))), end="")
+        return 0
+    if verb == "help":
+        verb, *rest = [*rest, "--help"]
     if verb in ("-h", "--help"):
         print(ABOUT, end="")
         return 0
-    if verb == "--version":
+    if verb == "--version" or rest == ["--version"]:
         from unpaired import __version__
 
         print(f"unpaired {__version__}")
@@ -113,4 +145,6 @@ def _dispatch(arguments: list[str]) -> int:
             f'unknown {"option" if verb.startswith("-") else "verb"} "{verb}"'
             f"{nearest(verb, VERBS)}; `unpaired --help` lists the verbs"
         )
+    if os.environ.get("NO_COLOR"):
+        os.environ.setdefault("PYTHON_TYRO_ANSI_CODES", "0")  # tyro asks for the terminal only
     return int(import_module(VERBS[verb]).run(rest))

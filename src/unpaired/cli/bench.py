@@ -11,6 +11,7 @@ from unpaired.cli.outputs import check_writable
 from unpaired.errors import UserError
 from unpaired.evaluation.valid_json import json_text
 from unpaired.options import nearest, parse, take_all
+from unpaired.telling import note
 from unpaired.whole import write_whole
 
 
@@ -98,7 +99,7 @@ def run(arguments: list[str]) -> int:
         translated=asked.translate,
         backends=asked.backend or None,
         budget=asked.seconds,
-        say=lambda text: print(f"bench: {text}", file=sys.stderr, flush=True),
+        say=lambda text: note(f"bench: {text}"),
     )
     show(found, sys.stdout)
     if asked.json:

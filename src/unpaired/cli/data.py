@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,7 @@ from tyro.conf import Positional
 from unpaired.cli.outputs import check_writable
 from unpaired.errors import UserError
 from unpaired.options import nearest, parse
+from unpaired.telling import note
 from unpaired.whole import write_whole
 
 
@@ -68,16 +68,15 @@ USAGE = """usage: unpaired data list
 
 def run(arguments: list[str]) -> int:
     """`unpaired data list`, `unpaired data get` and `unpaired data check`."""
-    verbs = {"list": _list, "get": _get, "check": _check}
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
         return 0
     verb, *rest = arguments
-    if verb not in verbs:
+    if verb not in VERBS:
         raise UserError(
-            f'unknown verb "data {verb}"{nearest(verb, verbs)}; give {", ".join(verbs)}'
+            f'unknown verb "data {verb}"{nearest(verb, VERBS)}; give {", ".join(VERBS)}'
         )
-    verbs[verb](rest)
+    VERBS[verb](rest)
     return 0
 
 
@@ -110,7 +109,7 @@ def _get(arguments: list[str]) -> None:
             verdict = f"published is {known.sha256}"
         print(f"SHA-256 of the archive: {digest} ({verdict})")
     if got.counts != (expected := known.by_split()) and expected:
-        print(f"note: the published counts are {expected}", file=sys.stderr)
+        note(f"note: the published counts are {expected}")
     given = options.out or name
     print(
         f"next: unpaired train {'pix2pix' if known.paired else 'cyclegan'} --data {given} "
@@ -131,3 +130,6 @@ def _check(arguments: list[str]) -> None:
     print(report.text())
     if options.json:
         write_whole(Path(options.json), json.dumps(report.as_dict(), indent=1))
+
+
+VERBS = {"list": _list, "get": _get, "check": _check}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unpaired.errors import UserError
+from unpaired.telling import note
 from unpaired.translation.conveyor import Outcome
 from unpaired.translation.many import record
 from unpaired.translation.many.share import Share, share_of
@@ -107,4 +108,4 @@ class _Progress:
         if now - self.told > EVERY:
             self.told = now
             rate = done / (now - self.began)
-            print(f"{self.name}{done} of {of}, {rate:.1f} a second", file=sys.stderr)
+            note(f"{self.name}{done} of {of}, {rate:.1f} a second")

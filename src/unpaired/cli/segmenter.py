@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,11 +12,14 @@ from unpaired.cli.outputs import check_writable
 from unpaired.errors import UserError
 from unpaired.evaluation.valid_json import json_text
 from unpaired.options import nearest, parse
+from unpaired.telling import note
 from unpaired.whole import write_whole
+
+VERBS = ("train",)
 
 
 @dataclass(frozen=True)
-class SegmenterOptions:
+class TrainOptions:
     """Train the network that reads photos for the FCN score, on real photos and their label images;
     prints its scores on the real test pairs, the ceiling of every score it gives."""
 
@@ -61,15 +63,15 @@ def run(arguments: list[str]) -> int:
         return 0
     verb, *rest = arguments
     if verb != "train":
-        raise UserError(f'unknown verb "segmenter {verb}"{nearest(verb, ["train"])}; give train')
-    options = parse(SegmenterOptions, rest, "unpaired segmenter train")
+        raise UserError(f'unknown verb "segmenter {verb}"{nearest(verb, VERBS)}; give train')
+    options = parse(TrainOptions, rest, "unpaired segmenter train")
     from unpaired.evaluation.ceiling import classes_of_data, make_segmenter
     from unpaired.evaluation.labelled import parse_size
     from unpaired.evaluation.metrics import METRICS
 
     def on_progress(step: int, share: float, loss: float) -> None:
         if step % 50 == 0 or share >= 1:
-            print(f"{share:4.0%}  step {step}  loss {loss:.3f}", file=sys.stderr, flush=True)
+            note(f"{share:4.0%}  step {step}  loss {loss:.3f}")
 
     size = parse_size(options.size) if options.size else None
     segmenter = make_segmenter(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +12,7 @@ from tyro.conf import Positional
 from unpaired.cli.outputs import check_writable, tell
 from unpaired.errors import UserError
 from unpaired.options import parse
+from unpaired.telling import note
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def run(arguments: list[str]) -> int:
     sources = style_files(Path(options.style))
     plan(inputs, out)  # whatever is wrong with the files is said before weights are fetched
     net = load_vgg16(options.features)
-    print(f"features: {net.name}", file=sys.stderr)
+    note(f"features: {net.name}")
     stylist = Stylist(net, sources, config, size=options.size, device=device)
     summary = convert_files(
         stylist.pictures,
@@ -86,6 +86,6 @@ def run(arguments: list[str]) -> int:
         overwrite=options.overwrite,
         format=options.format,
         protected=sources,
-        on_done=lambda done, of: print(f"{done}/{of}", file=sys.stderr, flush=True),
+        on_done=lambda done, of: note(f"{done}/{of}"),
     )
     return tell(summary, "painted", options.out, options.json, features=net.name)

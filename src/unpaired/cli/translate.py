@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from tyro.conf import Positional
 from unpaired.cli.outputs import check_writable, tell
 from unpaired.errors import UserError
 from unpaired.options import parse
+from unpaired.telling import note
 from unpaired.whole import write_whole
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def run(arguments: list[str]) -> int:
         on_error=tell_error,
     )
     if summary.translated:
-        print(f"computed by {translator.computes}", file=sys.stderr)
+        note(f"computed by {translator.computes}")
     return tell(summary, "translated", options.out, options.json, backend=translator.computes)
 
 
@@ -142,7 +142,7 @@ def tell_error(grey: float) -> None:
     about = f"about {grey:.2f} grey levels from exact"
     if math.isnan(grey):
         about = "too few pieces to tell how far from exact; --tiles exact is sure"
-    print(f"normed by a sample: {about}", file=sys.stderr)
+    note(f"normed by a sample: {about}")
 
 
 def film(options: TranslateOptions, translator: Translator) -> int:
@@ -159,7 +159,7 @@ def film(options: TranslateOptions, translator: Translator) -> int:
         nonlocal told
         if time.monotonic() - told > 5:
             told = time.monotonic()
-            print(f"frame {done}" + (f" of {total}" if total else ""), file=sys.stderr)
+            note(f"frame {done}" + (f" of {total}" if total else ""))
 
     made = translate_video(
         translator,
@@ -172,7 +172,7 @@ def film(options: TranslateOptions, translator: Translator) -> int:
     )
     still = "nothing stood still" if made.flicker is None else f"{made.flicker:.2f} grey levels"
     print(f"{made.frames} frames -> {options.out}; flicker where the source stands still: {still}")
-    print(f"computed by {translator.computes}", file=sys.stderr)
+    note(f"computed by {translator.computes}")
     if options.json:
         facts = {**asdict(made), "backend": translator.computes}
         write_whole(Path(options.json), json.dumps(facts, indent=1))

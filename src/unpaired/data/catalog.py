@@ -90,3 +90,8 @@ def describe() -> str:
     ]
     lines += [f"  worldtiles:{x}-{y}" for x, y in permutations(VIEWS, 2)]
     return "\n".join(lines)
+
+
+def names() -> list[str]:
+    """Every embedded set that `--data` takes."""
+    return [f"worldtiles:{x}-{y}" for x, y in permutations(VIEWS, 2)]

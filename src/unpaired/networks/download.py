@@ -14,6 +14,7 @@ from pathlib import Path
 import torch.hub
 
 from unpaired.errors import UserError
+from unpaired.telling import is_quiet
 
 PATIENCE = 20.0  # seconds without an answer, or at less than SLOWEST, before a download is given up
 SLOWEST = 50_000  # bytes per second
@@ -62,7 +63,7 @@ def _download(url: str, place: Path, sha256: str) -> None:
         with (
             _answer(url) as answer,
             passing.open("wb") as file,
-            Progress(console=Console(stderr=True)) as progress,
+            Progress(console=Console(stderr=True, quiet=is_quiet())) as progress,
         ):
             promised = answer.length
             task = progress.add_task(place.name, total=promised)

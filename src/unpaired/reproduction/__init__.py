@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -34,6 +33,7 @@ from unpaired.reproduction.configs import check_tables, config_of, contenders_of
 from unpaired.reproduction.contenders import CONTENDERS, TABLES, TO_PHOTO
 from unpaired.reproduction.rows import fcn_table, human_tables
 from unpaired.reproduction.training import Training, complete, judge_missing, plan, train_missing
+from unpaired.telling import note
 from unpaired.training.config import TrainConfig
 from unpaired.training.shares import data_of
 
@@ -112,7 +112,7 @@ def reproduce(
 
     def say(text: str) -> None:
         if not quiet:
-            print(text, file=sys.stderr, flush=True)
+            note(text)
 
     shown = {
         number: [key for key in configs if methods or key in TABLES[number]]

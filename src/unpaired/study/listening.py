@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from unpaired.study.store import Store
+from unpaired.telling import note
 from unpaired.web.listening import OWN, address_of
 
 
@@ -19,4 +18,4 @@ def announce(store: Store, host: str, port: int) -> None:
     else:
         print("progress: at the address that was printed at the first start", flush=True)
     if host in OWN:
-        print("only this machine can see it; --host 0.0.0.0 opens it to others", file=sys.stderr)
+        note("only this machine can see it; --host 0.0.0.0 opens it to others")

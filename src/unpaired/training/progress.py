@@ -9,6 +9,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from unpaired import telling
+
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -16,6 +18,7 @@ class Reporter:
     """Shows step, losses, images per second and time left; everything goes to stderr."""
 
     def __init__(self, quiet: bool = False) -> None:
+        quiet = quiet or telling.is_quiet()
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
         self.live = self.console.is_terminal and not quiet
         self.bar = Progress(

@@ -14,7 +14,6 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from functools import partial
 from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -23,6 +22,7 @@ from unpaired import __version__
 from unpaired.cache import cache_folder, forget_oldest
 from unpaired.errors import UserError
 from unpaired.locks import HeldError, held
+from unpaired.telling import note
 from unpaired.training.card import read_card
 from unpaired.training.finding import find_checkpoint
 from unpaired.translation.exported import ExportedTranslator, InTorch
@@ -93,7 +93,7 @@ def load(
         except UserError as error:
             if backend != "auto":
                 raise
-            print(f"{error}; torch translates instead", file=sys.stderr)
+            note(f"{error}; torch translates instead")
             return InTorch(translator.in_torch(), direction)
 
     card = read_card(folder)
@@ -136,7 +136,7 @@ def _keep(checkpoint: Path, direction: str, files: list[Path], record: Path) -> 
 
     place = files[0]
     anew = " anew, as what was kept is damaged" if os.path.lexists(place) else ""
-    print(f"exporting the network, once for this checkpoint{anew} ...", file=sys.stderr)
+    note(f"exporting the network, once for this checkpoint{anew} ...")
     for file in (record, *files):
         _remove(file)
     kind: Literal["openvino", "onnx"] = "openvino" if place.suffix == ".xml" else "onnx"
@@ -155,7 +155,7 @@ def _alone(folder: Path) -> Iterator[None]:
     """
     try:
         waiting = "waiting for another process that exports the network ..."
-        with held(folder, PATIENCE, partial(print, file=sys.stderr), waiting):
+        with held(folder, PATIENCE, note, waiting):
             yield
     except HeldError:
         raise UserError(

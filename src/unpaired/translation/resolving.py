@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from unpaired import __version__
 from unpaired.cache import cache_folder, forget_oldest
 from unpaired.errors import UserError
 from unpaired.options import nearest
+from unpaired.telling import note
 from unpaired.translation.published import PUBLISHED
 
 if TYPE_CHECKING:  # they bring torch
@@ -76,7 +76,7 @@ def _downloaded(name: str) -> Path:
     url = PUBLISHED[name].url
     place = cache_folder("published") / f"{name.replace(':', '-')}.pth"
     if not place.exists():
-        print(f"downloading {url} ...", file=sys.stderr)
+        note(f"downloading {url} ...")
         downloaded(url, place)
         try:
             read_tensors(place)
@@ -115,6 +115,6 @@ def _kept(source: Source) -> Path:
         if not (folder / "latest").is_file():  # nor did another process make it meanwhile
             raise
     else:
-        print(f"{source.path.name}: {settings.G.layout.in_words()}", file=sys.stderr)
+        note(f"{source.path.name}: {settings.G.layout.in_words()}")
     forget_oldest(folder)
     return folder

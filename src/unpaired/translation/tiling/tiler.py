@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -15,6 +14,7 @@ from unpaired.data.decode import MAX_PIXELS, Picture, UnreadableImage, as_unread
 from unpaired.data.opening import opened
 from unpaired.errors import UserError
 from unpaired.shortage import give_back, is_shortage
+from unpaired.telling import note
 from unpaired.translation.tiling.sinks import write_tiff
 from unpaired.translation.tiling.sources import Held, Source, open_source, plain
 from unpaired.translation.translator import Translator
@@ -91,10 +91,10 @@ class Tiler:
         if count > 1:
             most = count // 2
             self.together = most * height * width
-            _say(f"not enough memory for {count} pictures of {size} at once; {most} at once now")
+            note(f"not enough memory for {count} pictures of {size} at once; {most} at once now")
         elif self.tiles == "auto" and self._tileable():
             self.whole = height * width - 1
-            _say(f"not enough memory for {size} as a whole; translated in pieces, exactly")
+            note(f"not enough memory for {size} as a whole; translated in pieces, exactly")
         else:
             return False
         return True
@@ -114,7 +114,7 @@ class Tiler:
                     raise
             give_back()
             self.rung += 1
-            _say(f"not enough memory for pieces of {source.width} pixels across; smaller ones now")
+            note(f"not enough memory for pieces of {source.width} pixels across; smaller ones now")
 
     def _pieces(self, source: Source) -> Iterator[Picture]:
         from unpaired.translation.tiling.large import exactly, fast
@@ -174,10 +174,6 @@ def _pixels(path: Path) -> int:
     except UnreadableImage:  # whoever decodes it says why
         return 0
     return width * height if width * height <= MAX_PIXELS else 0
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
 
 
 def _joined(pieces: list[Picture]) -> Picture:
