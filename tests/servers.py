@@ -63,7 +63,8 @@ def serving(how: Behaviour) -> Iterator[str]:
                 return
             first = int(wanted[6:].partition("-")[0]) if wanted else 0
             mark = self.headers.get("If-Range")
-            changed = how.if_range and mark is not None and mark not in (how.etag, how.modified)
+            right = mark in (how.etag, how.modified) and not (mark or "").startswith("W/")
+            changed = how.if_range and mark is not None and not right
             if wanted and not changed and (how.ranges == "416" or first >= len(how.content)):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(how.content)}")

@@ -104,6 +104,8 @@ STUBBORN = {
 def test_where_nothing_can_be_gone_on_with_it_starts_over(how, tmp_path):
     behaviour = Behaviour(CONTENT, cuts=[1_000_000], **how)
     assert get(behaviour, tmp_path) == CONTENT
+    assert behaviour.asked[-1] == "" or how == {"ranges": "no"}
+    assert len(behaviour.asked) == (3 if behaviour.ranges not in ("yes", "no") else 2)
 
 
 def test_what_a_killed_download_left_is_gone_on_with(tmp_path, monkeypatch):
@@ -140,6 +142,7 @@ def test_a_file_that_changed_meanwhile_is_never_spliced(mark, size, heeds, tmp_p
         fetching.time.sleep = change
         fetched(f"{address}/file.zip", tmp_path / "file.zip")
     assert (tmp_path / "file.zip").read_bytes() == new
+    assert not heeds or len(behaviour.asked) == 2  # such a server sends all of it at once
 
 
 def test_without_marks_a_known_digest_allows_to_go_on_and_finds_a_splice(tmp_path):

@@ -91,7 +91,9 @@ def test_a_set_is_fetched_unpacked_and_found_by_its_name(tmp_path, cache, capsys
     assert [line for line in listed if line.endswith(", here")] == [
         line for line in listed if line.startswith("  horse2zebra ")
     ]
+    (cache / "download-horse2zebra.zip").write_bytes(content)  # by one killed after unpacking
     assert run(["data", "get", "horse2zebra"]) == 0  # it is here: nothing is asked of the network
+    assert visible(cache) == {"horse2zebra"}
 
 
 def test_what_arrives_with_another_digest_is_not_unpacked_until_that_is_given(tmp_path, cache):

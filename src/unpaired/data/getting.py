@@ -25,6 +25,7 @@ from unpaired.meter import meter
 from unpaired.whole import alone
 
 RECORD = "source.json"
+SUFFIXES = (".zip", ".tar.gz")
 SPLITS = ("trainA", "trainB", "testA", "testB", "train", "val", "test")
 
 
@@ -71,6 +72,9 @@ def get(
             record = record_of(folder) if (folder / RECORD).is_file() else {}
             if record.get("name") != name:
                 raise UserError(f'"{folder}" exists already; name a folder that is free')
+            if out is None:  # what one who was killed after unpacking has left
+                for suffix in SUFFIXES:
+                    _download(name, suffix).unlink(missing_ok=True)
             return Got(folder, record, count(folder))
         if known.url is None:
             _prepare(folder, source)
@@ -104,13 +108,19 @@ def _archive(name: str, source: str, sha256: str | None) -> tuple[Path, bool]:
             raise UserError(f'no file "{source}"; check the path given with --from')
         return Path(source), False
     tar = source.lower().split("?")[0].endswith((".tar.gz", ".tgz"))
-    by_hand = cache_folder("data") / f"{name}{'.tar.gz' if tar else '.zip'}"
+    suffix = SUFFIXES[tar]
+    by_hand = cache_folder("data") / f"{name}{suffix}"
     if by_hand.is_file():
         return by_hand, False
-    place = by_hand.with_name(f"download-{by_hand.name}")
+    place = _download(name, suffix)
     if not place.is_file():
         fetched(source, place, sha256=sha256, by_hand=by_hand)
     return place, True
+
+
+def _download(name: str, suffix: str) -> Path:
+    """Where an archive lies from its download to its unpacking."""
+    return cache_folder("data") / f"download-{name}{suffix}"
 
 
 def _prepare(folder: Path, source: str | None) -> None:
