@@ -2,50 +2,34 @@
 
 import io
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
 
+from tests.chromium import chromium, faultless_page, needed
 from tests.study.serving import Server
 from tests.study.studies import PAPER, small_study
 from unpaired.study.design import read_design
 from unpaired.study.records import records
 from unpaired.study.store import Store
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 KEPT = os.environ.get("UNPAIRED_SCREENSHOTS")  # a folder: keep what was seen
-
-if not os.environ.get("CI"):  # there, missing is failing
-    pytest.importorskip("playwright")
-    pytest.importorskip("fastapi")
-    pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
+pytestmark = needed("fastapi")
 
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM, "install chromium"
-    with sync_playwright() as player:
-        one = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as one:
         yield one
-        one.close()
 
 
 @pytest.fixture
 def page(browser):
-    errors = []
-    context = browser.new_context(viewport={"width": 1000, "height": 760}, has_touch=True)
-    one = context.new_page()
-    one.on("pageerror", lambda error: errors.append(str(error)))
-    one.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-    one.set_default_timeout(20_000)
-    yield one
-    context.close()
-    assert errors == []
+    size = {"width": 1000, "height": 760}
+    with faultless_page(browser, viewport=size, has_touch=True) as one:
+        yield one
 
 
 def keep(page, name: str) -> None:
