@@ -29,6 +29,7 @@ CALLED = [  # what each verb calls once its options are understood
     "unpaired.training.run.train",
     "unpaired.translation.translator.Translator.load",
     "unpaired.translation.exporting.export.export",
+    "unpaired.translation.resolving.weights_of",
     "unpaired.cli.many.translate_many",
     "unpaired.translation.many.ray.translate_by_ray",
     "unpaired.translation.stylist.style_files",
