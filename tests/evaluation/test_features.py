@@ -21,7 +21,6 @@ from unpaired.evaluation.features import (
     SIDE,
     EfficientNetLite0,
     InceptionV3,
-    as_rgb,
     finite,
 )
 
@@ -69,13 +68,6 @@ def test_vectors_that_are_not_finite_name_the_net_and_the_picture() -> None:
         UserError, match=r"^net gave .* 2 of 5 pictures, first for picture 3; check"
     ):
         finite(found, "net")
-
-
-def test_any_picture_becomes_eight_bit_rgb() -> None:
-    grey = np.array([[[[0], [65535]]]], np.uint16)
-    np.testing.assert_array_equal(as_rgb(grey), [[[[0] * 3, [255] * 3]]])
-    many = np.arange(10, dtype=np.uint8).reshape(1, 1, 2, 5)
-    np.testing.assert_array_equal(as_rgb(many), many[..., :3])
 
 
 # -- Inception -----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from tests.evaluation.corners import Corners
@@ -14,17 +15,18 @@ from tests.training.runs import tiny_config, write_dataset
 from unpaired.data.decode import UnreadableImage
 from unpaired.data.domains import open_dataset
 from unpaired.data.order import spread
+from unpaired.data.showing import as_rgb
 from unpaired.errors import UserError
 from unpaired.evaluation import report
+from unpaired.evaluation.comparison import grouped, write_comparison
 from unpaired.evaluation.curves import INK, loss_curves
 from unpaired.evaluation.estimates import Estimate
-from unpaired.evaluation.features import as_rgb
 from unpaired.evaluation.figures import mosaic
 from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.metrics import Scores
 from unpaired.evaluation.pages import figure
 from unpaired.evaluation.report import domain_names, resume_command, verdict, write_report
-from unpaired.training.config import read_yaml
+from unpaired.training.config import read_yaml, with_changes
 from unpaired.training.run import train
 
 
@@ -208,3 +210,34 @@ def test_a_pair_of_which_one_cannot_be_read_is_left_out(tmp_path: Path) -> None:
 def test_the_views_of_a_swapped_set_are_called_by_their_new_places():
     assert domain_names("worldtiles:map-aerial") == {"x": "map", "y": "aerial"}
     assert domain_names("worldtiles:map-aerial, swapped") == {"x": "aerial", "y": "map"}
+
+
+def test_five_channels_of_16_bits_are_judged_against_grey(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, channels, count in (("A", 5, 6), ("B", 1, 6)):
+        for split in ("train", "test"):
+            (tmp_path / "data" / (split + name)).mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(0, 65536, (channels, 40, 40)).astype(np.uint16)
+                place = tmp_path / "data" / (split + name) / f"{i}.tif"
+                tifffile.imwrite(
+                    place,
+                    pixels if channels > 1 else pixels[0],
+                    planarconfig="separate" if channels > 1 else None,
+                    photometric="minisblack",
+                )
+    config = tiny_config(tmp_path / "data", steps=1)
+    config = with_changes(config, {"settings.loss.identity": 0.0})
+    run = train(config, tmp_path / "run", quiet=True)
+    path, judged = write_report(run, Instruments(Corners()))
+    text = path.read_text(encoding="utf-8")
+    assert "5 channels, each in a hue of its own" in text
+    assert "stand-in" in text
+    there, back = judged.evaluation.sides
+    assert there.inputs.shape[3] == 5 == back.translated.shape[3]
+    assert {"input", "colour", "run", "real"} == set(there.scores) == set(back.scores)
+    seen = json.loads((run / "numbers.json").read_text())["directions"]["x2y"]["seen_as"]
+    assert seen["translation"].startswith("16 bits")
+    entries = grouped([run])
+    page = write_comparison(tmp_path / "page.html", entries).read_text(encoding="utf-8")
+    assert "5 channels, each in a hue of its own" in page

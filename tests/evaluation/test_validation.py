@@ -8,8 +8,8 @@ import torch
 
 from tests.evaluation.corners import Corners
 from unpaired.data.catalog import worldtiles_view
+from unpaired.data.showing import as_rgb
 from unpaired.evaluation.distances import kid_estimate
-from unpaired.evaluation.features import as_rgb
 from unpaired.evaluation.validation import KIDJudge, _players
 from unpaired.methods import METHODS
 from unpaired.training.validation import Seen

@@ -52,7 +52,7 @@ def test_alpha_depth_and_many_channels_become_what_a_screen_can_show():
     shown = Comparison((clear, many), (deep, many), "x2y").image
     assert shown.getpixel((0, 0)) == (255, 255, 255)
     assert shown.getpixel((128 + GAP, 0)) == (255, 255, 255)
-    assert shown.getpixel((2 * (128 + GAP) + 2 * GAP, 0)) == (0, 1, 2)
+    assert shown.getpixel((2 * (128 + GAP) + 2 * GAP, 0)) == (2, 2, 3)  # five hues, added
 
 
 def test_a_notebook_gets_a_png_and_so_does_a_file(tmp_path):

@@ -11,6 +11,7 @@ from typing import Any
 from unpaired.data.decode import Pixels, read_picture
 from unpaired.data.images import DomainName
 from unpaired.data.order import spread
+from unpaired.data.showing import seen_as
 from unpaired.errors import UserError
 from unpaired.evaluation.curves import compared_curves, intervals
 from unpaired.evaluation.estimates import Estimate, student_estimate
@@ -265,6 +266,11 @@ def _direction(
             "KID on the validation share: should fall",
         ),
         "failures": _failures(seen, views, source),
+        "seen_as": {
+            name: how
+            for name, own in (("input", views.test[source]), ("translation", views.test[target]))
+            if (how := seen_as(own.shape[3], str(own.dtype)))
+        },
         "source": names[source],
         "target": names[target],
         "count": len(views.test[source]),

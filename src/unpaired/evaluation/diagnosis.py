@@ -17,6 +17,7 @@ import torch.nn.functional as fn
 from numpy.typing import NDArray
 
 from unpaired.data.decode import Pixels
+from unpaired.data.showing import comparable
 from unpaired.evaluation.features import Features
 
 Grey = NDArray[np.float64]  # (N, H, W), 0 to 255
@@ -75,8 +76,11 @@ INVERTED = -0.8  # trained runs on the embedded data stay above -0.42
 def colour_inversion(sight: Sight) -> Finding | None:
     """Light and dark exchanged: the median correlation of input and output luminance.
 
-    Some domains differ so; then the real pictures are right and the finding can be ignored.
+    Some domains differ so; then the real pictures are right and the finding can be ignored. Of
+    channels that don't compare (fluorescence and colour) nobody can say which is light.
     """
+    if not comparable(sight.inputs.shape[3], sight.translated.shape[3]):
+        return None
     a, b = _grey(sight.inputs), _grey(sight.translated)
     flat = (a.std(axis=(1, 2)) < 4) | (b.std(axis=(1, 2)) < 4)
     if (~flat).sum() < FEWEST:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unpaired.data.decode import Pixels
+from unpaired.data.showing import as_rgb
 from unpaired.evaluation.estimates import Numbers
-from unpaired.evaluation.features import as_rgb
 from unpaired.evaluation.paired import smoothed
 
 SIGMA = 2.0  # pixels over which both maps look; finer is noise, coarser points at nothing

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from unpaired.data.decode import Pixels, with_dtype
 from unpaired.errors import UserError
 from unpaired.networks.download import downloaded
 
@@ -143,12 +142,6 @@ FEATURE_NETS: dict[str, Callable[[], FeatureNet]] = {
     "inception": InceptionV3,
 }
 """By their names on the command line."""
-
-
-def as_rgb(pictures: Pixels) -> Pictures:
-    """(..., C) uint8 or uint16 -> (..., 3) uint8: grey is repeated, channels after 3 dropped."""
-    eight = with_dtype(pictures, "uint8")
-    return eight[..., :1].repeat(3, axis=-1) if eight.shape[-1] < 3 else eight[..., :3]
 
 
 def finite(features: Features, name: str) -> Features:

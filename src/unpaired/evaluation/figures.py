@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 
 from unpaired.data.decode import Pixels
-from unpaired.evaluation.features import as_rgb
+from unpaired.data.showing import as_rgb
 from unpaired.training.samples import GAP
 
 

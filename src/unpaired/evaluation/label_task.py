@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from unpaired.data.decode import Pixels
 from unpaired.data.domains import DataSet
 from unpaired.data.images import DomainName, ImageConfig
-from unpaired.evaluation.features import as_rgb
+from unpaired.data.showing import as_rgb
 from unpaired.evaluation.labelled import side_of_labels
 from unpaired.evaluation.labels import Classes, ColourLookup, Maps, exact, majority, nearest
 from unpaired.evaluation.metrics import Scores

@@ -15,8 +15,8 @@ from unpaired.data.decode import Pixels, UnreadableImage, with_dtype
 from unpaired.data.domains import DataSet, Domain, open_dataset
 from unpaired.data.images import resize
 from unpaired.data.order import spread
+from unpaired.data.showing import as_rgb
 from unpaired.errors import UserError
-from unpaired.evaluation.features import as_rgb
 from unpaired.evaluation.labels import (
     BLURRED_SHARE,
     FITTING,

@@ -17,10 +17,11 @@ from unpaired import __version__
 from unpaired.data.decode import Pixels
 from unpaired.data.domains import SWAPPED, DataSet
 from unpaired.data.order import spread
+from unpaired.data.showing import as_rgb
 from unpaired.evaluation.curves import loss_curves, validation_curve
 from unpaired.evaluation.failures import FAILURES, WORST, worst
 from unpaired.evaluation.faithfulness import CYCLE_TOP, heat, outlined
-from unpaired.evaluation.features import EfficientNetLite0, as_rgb
+from unpaired.evaluation.features import EfficientNetLite0
 from unpaired.evaluation.figures import data_uri, mosaic, sample_stages
 from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.judging import Judged, judge, save
@@ -219,6 +220,8 @@ def _side(side: Side, scored: Evaluation, facts: Facts) -> dict[str, Any]:
             for key, chosen in worst(side.per_picture).items()
         ],
         "by_truth": side.truth is not None,
+        "seen_as": side.seen_as,
+        "stand_in": side.stand_in,
         "tables": number_tables(side.scores, net_names(scored)),
         "reconstruction": _reconstruction(side, facts.domains[source]),
         "faithfulness": _faithfulness(side, facts.domains[source]),

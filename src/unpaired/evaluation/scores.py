@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unpaired.data.decode import Pixels, with_channels, with_dtype
+from unpaired.data.decode import Picture, Pixels, with_dtype
 from unpaired.data.images import DomainName
+from unpaired.data.showing import as_rgb, comparable, likened, seen_as
 from unpaired.evaluation.baselines import ColourTransform
 from unpaired.evaluation.diagnosis import Finding, Sight, diagnose
 from unpaired.evaluation.distances import (
@@ -23,7 +24,7 @@ from unpaired.evaluation.distances import (
 from unpaired.evaluation.estimates import mean_estimate
 from unpaired.evaluation.failures import worst
 from unpaired.evaluation.faithfulness import Faithfulness, faithfulness
-from unpaired.evaluation.features import FeatureNet, Features, as_rgb
+from unpaired.evaluation.features import FeatureNet, Features
 from unpaired.evaluation.label_task import LabelTask
 from unpaired.evaluation.metrics import Scores
 from unpaired.evaluation.paired import absolute_errors, psnr, ssim
@@ -65,6 +66,18 @@ class Side:
     per_picture: PerPicture
     """By metric, of the run's translations."""
 
+    @property
+    def stand_in(self) -> bool:
+        """Whether inputs have channels that the target lacks: what is compared is `likened`."""
+        return not comparable(self.inputs.shape[3], self.translated.shape[3])
+
+    @property
+    def seen_as(self) -> dict[str, str]:
+        """How pictures that are not plain 8 bits are shown, by "input" and "translation"."""
+        both = {"input": self.inputs, "translation": self.translated}
+        told = {name: seen_as(p.shape[3], str(p.dtype)) for name, p in both.items()}
+        return {name: how for name, how in told.items() if how}
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -93,6 +106,7 @@ class Evaluation:
                     for key, chosen in worst(side.per_picture).items()
                 },
                 "reconstruction": side.reconstruction and side.reconstruction.numbers(),
+                "seen_as": side.seen_as,
             }
             for side in self.sides
         }
@@ -211,7 +225,8 @@ def _side(judge: _Judge, translators: Mapping[str, Translator], direction: Direc
     faith = faithfulness(
         inputs, translated, None if reconstruction is None else reconstruction.pictures
     )
-    sight = Sight(plain, translated, real, judge.vectors(translated), judge.vectors(real))
+    seen = plain if comparable(inputs.shape[3], real.shape[3]) else inputs
+    sight = Sight(seen, translated, real, judge.vectors(translated), judge.vectors(real))
     return Side(
         direction=direction,
         names=views.names[source],
@@ -233,16 +248,16 @@ def domains(direction: Direction) -> tuple[DomainName, DomainName]:
 
 
 def as_pictures_of(pictures: Pixels, like: Pixels) -> Pixels:
-    """With the channels and type of another domain."""
+    """With the channels and type of another domain; `likened` where channels don't convert."""
     if pictures.shape[3] == like.shape[3] and pictures.dtype == like.dtype:
         return pictures
-    flat = pictures.reshape(-1, *pictures.shape[2:])
-    same = with_dtype(with_channels(flat, like.shape[3]), str(like.dtype))
-    return same.reshape(*pictures.shape[:3], like.shape[3])
+    flat = likened(pictures, like.shape[3]).reshape(-1, pictures.shape[2], like.shape[3])
+    return with_dtype(flat, str(like.dtype)).reshape(*pictures.shape[:3], like.shape[3])
 
 
 def _translate(translator: Translator, pictures: Pixels, direction: Direction) -> Pixels:
     made: list[Pixels] = []
     for i in range(0, len(pictures), BATCH):
-        made += translator(list(pictures[i : i + BATCH]), direction)
+        batch = [Picture(pixels) for pixels in pictures[i : i + BATCH]]
+        made += [picture.pixels for picture in translator.pictures(batch, direction)]
     return np.stack(made)

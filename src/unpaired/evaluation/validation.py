@@ -12,11 +12,12 @@ from torch import Tensor
 
 from unpaired.data.decode import Pixels, from_unit
 from unpaired.data.order import spread
+from unpaired.data.showing import as_rgb
 from unpaired.evaluation import diagnosis
 from unpaired.evaluation.cached import CachedFeatures
 from unpaired.evaluation.distances import kid_estimate
 from unpaired.evaluation.estimates import Estimate
-from unpaired.evaluation.features import EfficientNetLite0, FeatureNet, as_rgb
+from unpaired.evaluation.features import EfficientNetLite0, FeatureNet
 from unpaired.methods.base import Direction
 from unpaired.training import run
 from unpaired.training.config import TrainConfig

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from unpaired.data.decode import UnreadableImage, read_picture
 from unpaired.data.fingerprint import fingerprint
 from unpaired.data.images import DomainName
+from unpaired.data.showing import as_rgb
 from unpaired.errors import UserError
-from unpaired.evaluation.features import as_rgb
 from unpaired.evaluation.views import open_views
 from unpaired.training.card import read_card
 from unpaired.training.checkpoint import read_images

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from unpaired.data.decode import from_unit
+from unpaired.data.showing import as_rgb
 from unpaired.methods import Method
 from unpaired.whole import write_whole
 
@@ -49,7 +50,7 @@ def grid(columns: dict[str, Tensor]) -> np.ndarray:
     """One picture: a row per image, a column per name; (H, W, 3) uint8."""
     rows = []
     for images in zip(*columns.values()):
-        tiles = [_rgb(from_unit(image.permute(1, 2, 0).numpy(), "uint8")) for image in images]
+        tiles = [as_rgb(from_unit(image.permute(1, 2, 0).numpy(), "uint8")) for image in images]
         rows.append(
             np.concatenate(
                 [np.pad(t, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for t in tiles],
@@ -57,13 +58,6 @@ def grid(columns: dict[str, Tensor]) -> np.ndarray:
             )
         )
     return np.concatenate(rows)[:-GAP, :-GAP]
-
-
-def _rgb(pixels: np.ndarray) -> np.ndarray:
-    """Show one channel as grey, and of more than three the first three."""
-    if pixels.shape[2] in (1, 2):
-        return pixels[:, :, :1].repeat(3, axis=2)
-    return pixels[:, :, :3]
 
 
 def write_grid(columns: dict[str, Tensor], path: Path) -> None:

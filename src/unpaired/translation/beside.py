@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import PIL.Image
 
-from unpaired.data.decode import Picture, with_dtype
+from unpaired.data.decode import Picture
+from unpaired.data.showing import as_rgb
 from unpaired.training.card import Card
 from unpaired.whole import write_whole
 
@@ -79,9 +80,7 @@ class Comparison:
 
 def _shown(picture: Picture) -> PIL.Image.Image:
     """In 8-bit RGB, at a size that can be seen."""
-    pixels = with_dtype(picture.on_white(), "uint8")
-    pixels = pixels[:, :, :3] if pixels.shape[2] > 2 else pixels[:, :, :1].repeat(3, axis=2)
-    image = PIL.Image.fromarray(np.ascontiguousarray(pixels))
+    image = PIL.Image.fromarray(np.ascontiguousarray(as_rgb(picture.on_white())))
     longest = max(image.size)
     if longest > LARGEST:
         width, height = (max(1, round(side * LARGEST / longest)) for side in image.size)
