@@ -60,7 +60,7 @@ def run(arguments: list[str]) -> int:
 
     if not arguments or (arguments[0].startswith("-") and {"-h", "--help"} & set(arguments)):
         methods = "\n".join(f"  {name:<19} {method.title}" for name, method in METHODS.items())
-        named = "\n".join(f"  {name:<19} {preset.about}" for name, preset in PRESETS.items())
+        named = "\n".join(f"  {name:<22} {preset.about}" for name, preset in PRESETS.items())
         print(
             f"usage: unpaired train METHOD [OPTIONS]\n\nmethods:\n{methods}\n\n"
             f"`unpaired train METHOD --help` lists its options.\n\n"
