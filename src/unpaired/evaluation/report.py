@@ -28,7 +28,7 @@ from unpaired.evaluation.judging import Judged, judge, save
 from unpaired.evaluation.metrics import METRICS, Scores
 from unpaired.evaluation.pages import number_tables, template, titled, write_page
 from unpaired.evaluation.scores import Evaluation, Side, domains
-from unpaired.methods import KINDS
+from unpaired.methods import KINDS, METHODS
 from unpaired.methods.base import Direction
 from unpaired.training.config import TrainConfig
 from unpaired.training.finding import read_progress
@@ -50,6 +50,8 @@ class Facts:
     name: str
     method: str
     paired: bool
+    imported: bool
+    """It was trained elsewhere, nobody knows how long."""
     data: str
     domains: dict[str, str]
     preset: str | None
@@ -108,6 +110,7 @@ def gather_facts(
         name=run.name,
         method=KINDS[card.method].title,
         paired=KINDS[card.method].paired,
+        imported=card.method not in METHODS,
         data=card.data,
         domains=domain_names(card.data),
         preset=card.preset,
@@ -226,7 +229,7 @@ def _side(side: Side, scored: Evaluation, facts: Facts) -> dict[str, Any]:
         "reconstruction": _reconstruction(side, facts.domains[source]),
         "faithfulness": _faithfulness(side, facts.domains[source]),
         "findings": [found.line for found in side.findings],
-        "verdict": verdict(side.scores),
+        "verdict": verdict(side.scores, facts.imported),
         "sheet": data_uri(_sheet(side), lossless=False) if sheet and count else None,
     }
 
@@ -297,7 +300,7 @@ def _pictures(
     }
 
 
-def verdict(scores: Mapping[str, Scores]) -> str:
+def verdict(scores: Mapping[str, Scores], imported: bool = False) -> str:
     """What the numbers say, in a sentence that doesn't flatter."""
     ours, plain, colour = (scores[row].get("kid") for row in ("run", "input", "colour"))
     if ours is None or plain is None or colour is None:
@@ -311,7 +314,8 @@ def verdict(scores: Mapping[str, Scores]) -> str:
             return f"Far closer to real pictures than {name}."
         return f"{times:.1f} times closer to real pictures than {name}, the better baseline."
     if ours.low > better.high:
-        return f"Further from real pictures than {name}: train longer, or change the settings."
+        advice = "" if imported else ": train longer, or change the settings"
+        return f"Further from real pictures than {name}{advice}."
     return f"About as far from real pictures as {name}: the intervals overlap."
 
 

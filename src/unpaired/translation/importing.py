@@ -40,6 +40,7 @@ def import_weights(
     data: str | None = None,
     x: str | None = None,
     y: str | None = None,
+    instead: str = "choose another --out",
 ) -> ImportedConfig:
     """Write a run folder whose one checkpoint holds the generator of a file.
 
@@ -47,10 +48,11 @@ def import_weights(
         out: new or empty; whole, or not there.
         back: a second file, for the way from Y to X.
         data, x, y: what `unpaired evaluate` is to score it on, as `unpaired train` takes them.
+        instead: what a user does if `out` can't be written.
     Raises: UserError if a file isn't understood, they don't fit each other, or `out` is taken.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f'"{out}" is not empty; choose another --out')
+        raise UserError(f'"{out}" is not empty; {instead}')
     forth = source.read()
     other = back.read() if back else None
     settings = ImportedConfig(
@@ -99,12 +101,12 @@ def import_weights(
     try:
         passing.mkdir(parents=True)
         write_yaml(config, passing / "config.yaml")
-        save_checkpoint(passing, card, State(tensors, {}), then="import again")
+        save_checkpoint(passing, card, State(tensors, {}), then=instead)
         if out.is_dir():
             out.rmdir()
         passing.rename(out)
     except OSError as error:
-        raise UserError(f'cannot write "{out}": {reason_of(error)}; choose another --out') from None
+        raise UserError(f'cannot write "{out}": {reason_of(error)}; {instead}') from None
     finally:
         shutil.rmtree(passing, ignore_errors=True)
     return settings

@@ -110,7 +110,8 @@ def _kept(source: Source) -> Path:
     except UserError:  # it isn't there, or not whole
         shutil.rmtree(folder, ignore_errors=True)
     try:
-        settings = import_weights(source, folder)
+        mend = "make room or mend the folder, or set $UNPAIRED_CACHE to another"
+        settings = import_weights(source, folder, instead=mend)
     except UserError:
         if not (folder / "latest").is_file():  # nor did another process make it meanwhile
             raise
