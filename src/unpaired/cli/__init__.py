@@ -146,5 +146,5 @@ def _dispatch(arguments: list[str]) -> int:
             f"{nearest(verb, VERBS)}; `unpaired --help` lists the verbs"
         )
     if os.environ.get("NO_COLOR"):
-        os.environ.setdefault("PYTHON_TYRO_ANSI_CODES", "0")  # tyro asks for the terminal only
+        os.environ.setdefault("PYTHON_TYRO_ANSI_CODES", "False")  # tyro asks for the terminal only
     return int(import_module(VERBS[verb]).run(rest))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from unpaired.errors import UserError
 from unpaired.options import parse
+from unpaired.serving.settings import Settings as ServeOptions
 
 
 def run(arguments: list[str]) -> int:
     """`unpaired serve RUN...`."""
-    from unpaired.serving.settings import Settings
-
-    settings = parse(Settings, arguments, "unpaired serve")
+    settings = parse(ServeOptions, arguments, "unpaired serve")
     try:
         from unpaired.serving.serve import serve
     except ModuleNotFoundError as error:

@@ -14,6 +14,7 @@ import tyro
 from tyro.conf import Positional
 
 from unpaired.cli.outputs import check_writable, tell
+from unpaired.cli.pipe import PIPE, is_piped, translate_piped
 from unpaired.errors import UserError
 from unpaired.options import parse
 from unpaired.telling import note
@@ -32,9 +33,10 @@ class TranslateOptions:
     .safetensors), or a published model (horse2zebra, ...; `unpaired import --list`)."""
     inputs: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="PICTURES...")]
     """Pictures and folders; sub-folders are kept. Or one film. Or URLs (s3://, gs://, ...), or tar
-    shards: data-{000..123}.tar."""
+    shards: data-{000..123}.tar. Or - for one picture from standard input."""
     out: Annotated[str, tyro.conf.arg(metavar="DIR")]
-    """Folder or URL for the results; of a film, a file: .mp4, .mov, .mkv or .webm."""
+    """Folder or URL for the results; of a film, a file: .mp4, .mov, .mkv or .webm; - for
+    one picture to standard output, which an input - has by default."""
     direction: Literal["x2y", "y2x"] | None = None
     """Default: the run's first."""
     batch: int = 1
@@ -74,9 +76,13 @@ FILMS = (".mp4", ".mov", ".mkv", ".webm")
 
 def run(arguments: list[str]) -> int:
     """`unpaired translate RUN PICTURES... --out DIR`."""
+    if PIPE in arguments and not any(word.split("=")[0] == "--out" for word in arguments):
+        arguments = [*arguments, "--out", PIPE]
     options = parse(TranslateOptions, arguments, "unpaired translate")
     # large memory pages for torch's tensors, where the system allows them; read at its import
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    if is_piped(options):
+        return translate_piped(options)
     from unpaired.translation.many.sources import is_many, is_picture
 
     if is_picture(options.out) and not Path(options.out).is_dir():
