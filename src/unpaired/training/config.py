@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import tyro
 import yaml
@@ -110,6 +110,10 @@ class TrainConfig(Generic[S]):
     """Processes that decode images; 0: in the training process, best for cached sets."""
     cache: float = 0.25
     """Share of the free memory that decoded images may take."""
+    tracker: tuple[Literal["wandb", "mlflow"], ...] = ()
+    """Services that hear of the run too: wandb, mlflow, or both; see docs/watching.md."""
+    project: str = "unpaired"
+    """What the run belongs to there (MLflow: the experiment); it is called as its folder is."""
     log_every: int = 50
     """Steps between lines of metrics.jsonl."""
     sample_every: int | None = None
@@ -183,6 +187,7 @@ class TrainConfig(Generic[S]):
 CHANGEABLE_ON_RESUME = frozenset(
     {"steps", "epochs", "minutes", "device", "workers", "cache", "keep"}
     | {"log_every", "sample_every", "checkpoint_every", "stop_after", "timeout"}
+    | {"tracker", "project"}
 )
 
 

@@ -12,6 +12,7 @@ from unpaired.training.config import TrainConfig, write_yaml
 from unpaired.training.describe import describe
 from unpaired.training.finding import checkpoints_of, pointed_at
 from unpaired.training.folder import lock, refuse_links
+from unpaired.training.outside import begin
 from unpaired.training.session import Session
 from unpaired.training.state import restore, state_of
 from unpaired.training.tracking import (
@@ -111,13 +112,16 @@ class Keeper:
     def _open_logs(self) -> None:
         session = self.session
         trainer, watch, journal = session.trainer, session.watch, session.journal
+        outside = begin(session.config, self.out, session.reporter.say)
+        for service in outside:
+            session.opened.callback(service.close)
         write_yaml(session.config, self.out / "config.yaml")
         facts = environment(trainer.device, trainer.dtype)
         facts |= {"step": trainer.steps, "loaded": session.prepared}
         note_session(self.out, {**facts, "processes": session.ranks.count})
         for name, reason in session.dataset.skipped:
             session.skip(name, reason)
-        journal.tracker = Tracker(self.out, trainer.steps)
+        journal.tracker = Tracker(self.out, trainer.steps, outside)
         session.opened.callback(journal.tracker.close)
         watch.recall(read_findings(self.out))
         for line in read_metrics(self.out):

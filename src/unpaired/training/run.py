@@ -20,6 +20,7 @@ from unpaired.training.loop import Loop
 from unpaired.training.precision import choose_device
 from unpaired.training.progress import Reporter
 from unpaired.training.ranks import Ranks
+from unpaired.training.services import check_installed
 from unpaired.training.session import Session
 from unpaired.training.shares import data_of
 from unpaired.training.validation import Judge
@@ -53,6 +54,7 @@ def train(
         raise UserError(NOT_TRAINED)
     if config.evaluate_every and judge is None:
         raise UserError("--evaluate-every needs a judge; call unpaired.train, or drop it")
+    check_installed(config.tracker)
     device = choose_device(config.device)
     if device.index is not None:
         if launch.processes() > 1:

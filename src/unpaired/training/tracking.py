@@ -7,7 +7,7 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ from unpaired.whole import write_whole
 
 if TYPE_CHECKING:  # what only reads has no use for it
     import torch
+
+    from unpaired.training.outside import Outside
 
 BESIDE_LOSSES = frozenset({"step", "epoch", "seconds", "lr", "images_per_second", "skipped"})
 
@@ -26,9 +28,11 @@ class Tracker:
     On resume, lines after the checkpoint's step are dropped, so that every step stands there once.
     """
 
-    def __init__(self, run: Path, step: int) -> None:
+    def __init__(self, run: Path, step: int, outside: Sequence[Outside] = ()) -> None:
+        """Args: outside: services that hear of it too; whoever began there ends it."""
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
+        self.outside = outside
         self.findings = run / "findings.jsonl"
         path = run / "metrics.jsonl"
         for lines in (path, self.findings):
@@ -44,6 +48,8 @@ class Tracker:
         self.file.flush()
         for name, value in values.items():
             self.board.add_scalar(name, value, step)
+        for service in self.outside:
+            service.metrics(step, values)
 
     def note(self, step: int, finding: dict[str, Any]) -> None:
         """A line in findings.jsonl, which is there only if something was found."""
@@ -53,6 +59,8 @@ class Tracker:
     def picture(self, step: int, pixels: Any) -> None:
         """A sample grid, (H, W, 3) uint8, on the board."""
         self.board.add_image("samples", pixels, step, dataformats="HWC")
+        for service in self.outside:
+            service.picture(step, pixels)
 
     def close(self) -> None:
         self.file.close()
