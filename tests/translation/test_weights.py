@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import random
 import struct
 import time
 import zipfile
@@ -92,6 +93,14 @@ def test_of_several_generators_one_must_be_named(net, tmp_path):
         read_generator(path, part="netG_a")
 
 
+def test_two_generators_are_told_apart_even_by_words_that_say_nothing(net, tmp_path):
+    state = net.state_dict()
+    both = {**state, **{f"module.{name}": tensor for name, tensor in state.items()}}
+    with pytest.raises(UserError, match="holds 2 generators"):
+        read_generator(saved(tmp_path / "a.pth", both))
+    assert_holds(tmp_path / "a.pth", net, part="module.model")
+
+
 def test_what_is_no_generator_is_said_in_words(tmp_path):
     for held, words in (
         ({"features.0.weight": torch.zeros(8, 3, 3, 3)}, r"0\.weight 8x3x3x3; known are"),
@@ -159,6 +168,27 @@ def test_every_truncation_is_refused_in_one_line(net, tmp_path):
             with pytest.raises(UserError) as refusal:
                 read_generator(place)
             assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", ["zip", "plain pickle", "safetensors"])
+def test_bytes_that_are_wrong_never_bring_more_than_one_line(kind, net, tmp_path):
+    place, rng = tmp_path / "a.pth", random.Random(kind)
+    if kind == "safetensors":
+        save_file(dict(net.state_dict()), place)
+    else:
+        saved(place, net.state_dict(), _use_new_zipfile_serialization=kind == "zip")
+    whole, refused = place.read_bytes(), 0
+    for _ in range(60):
+        content = bytearray(whole)
+        for _ in range(rng.choice((1, 3, 20))):
+            reach = rng.choice((60, 3000, len(whole)))  # the beginning is what is parsed
+            content[rng.randrange(min(reach, len(whole)))] = rng.randrange(256)
+        place.write_bytes(content)
+        try:
+            read_generator(place)
+        except UserError as error:
+            refused += "\n" not in str(error)
+    assert refused > 20
 
 
 def test_a_file_that_lies_about_its_size_is_refused_at_once(net, tmp_path):

@@ -57,6 +57,8 @@ def read_generator(path: Path, part: str | None = None, norm: Norm | None = None
     refused: dict[str, str] = {}
     for prefix, names in parts(shapes).items():
         called = _called(prefix)
+        if called in found or called in refused:
+            called = prefix
         if part is not None and part not in (called, prefix):
             continue
         try:
@@ -99,7 +101,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             head = file.read(9)
         if head[8:] == b"{":
             return dict(load_file(path))
-        if zipfile.is_zipfile(path):
+        if head[:2] == b"PK":
             _check_zip(path, size)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
