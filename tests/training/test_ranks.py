@@ -11,6 +11,8 @@ from tests.methods.tiny import SIZE, TINY, tiny_method, tiny_settings
 from tests.training.ranks import Ranks
 from unpaired.methods import METHODS
 from unpaired.training.config import OptimizerConfig, TrainConfig
+from unpaired.training.ranks import LostRankError
+from unpaired.training.ranks import Ranks as Meeting
 from unpaired.training.state import state_of
 from unpaired.training.trainer import Trainer
 
@@ -131,3 +133,42 @@ def test_after_steps_all_processes_hold_the_same_state_bit_for_bit(name, compute
     one, two = (state.get("after", state) for state in states)
     equal(one, two)
     assert one["weights"]
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+def test_processes_that_can_not_meet_say_in_one_line_what_to_do(monkeypatch, restarted):
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError(
+            "Gloo connectFullMesh failed with [/a/gloo/pair.cc:152] timed out: Connection refused\n"
+            "and more"
+        )
+
+    monkeypatch.setattr("unpaired.training.ranks.Accelerator", refuse)
+    launcher = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "node0", "MASTER_PORT": "29500"}
+    if restarted:
+        launcher |= {
+            "TORCHELASTIC_MAX_RESTARTS": "2",
+            "TORCHELASTIC_RESTART_COUNT": "1",
+            "TORCHELASTIC_USE_AGENT_STORE": "True",
+        }
+    for name, value in launcher.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(LostRankError) as lost:
+        Meeting(torch.device("cpu"), 5.0)
+    said = str(lost.value)
+    assert said.startswith(
+        "process 1 of 2 could not meet the others (Gloo connectFullMesh failed with timed out: "
+        "Connection refused); "
+    )
+    advice = "set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1" if restarted else "reach node0:29500"
+    assert advice in said
+    assert "\n" not in said
+
+
+def test_one_process_that_can_not_start_is_no_lost_rank(monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr("unpaired.training.ranks.Accelerator", refuse)
+    with pytest.raises(RuntimeError, match="no memory"):
+        Meeting(torch.device("cpu"), 5.0)

@@ -85,9 +85,9 @@ def check_dataset(
         if len(domain):
             splits[name] = _split(name, domain, places, unreadable)
     warnings = [
-        f"{name} has only {split.pictures} pictures; below {SMALL} a run soon learns them by heart"
+        warning
         for name, split in splits.items()
-        if name.startswith("train") and split.pictures < SMALL
+        if name.startswith("train") and (warning := few(name, split.pictures))
     ]
     shared = Counter(
         " and ".join(sorted({where.split(":")[0] for where in seen}))
@@ -108,6 +108,13 @@ def check_dataset(
         tuple(unreadable),
         tuple(warnings),
     )
+
+
+def few(name: str, pictures: int) -> str:
+    """What to say of a training split that has too few pictures; empty: it has enough."""
+    if pictures >= SMALL:
+        return ""
+    return f"{name} has only {pictures} pictures; below {SMALL} a run soon learns them by heart"
 
 
 def _train_pairs(data: str | None, x: Path | str | None, y: Path | str | None) -> int:

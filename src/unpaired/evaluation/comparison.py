@@ -214,7 +214,7 @@ def _directions(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     }
     limit = next(runs[0].instruments["limit"] for own in seen.values() for runs in own.values())
     views = open_views(data, read_images(card), card.size, limit)
-    names = domain_names(card.data)
+    names = domain_names(first)
     return [_direction(way, own, views, names) for way, own in seen.items() if own]
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from unpaired import __version__
 from unpaired.data.decode import Pixels
-from unpaired.data.domains import SWAPPED, DataSet
+from unpaired.data.domains import DataSet, is_packed
 from unpaired.data.order import spread
 from unpaired.data.showing import as_rgb
 from unpaired.evaluation.curves import loss_curves, validation_curve
@@ -112,7 +112,7 @@ def gather_facts(
         paired=KINDS[card.method].paired,
         imported=card.method not in METHODS,
         data=card.data,
-        domains=domain_names(card.data),
+        domains=domain_names(config),
         preset=card.preset,
         precision=card.precision,
         size=card.size,
@@ -134,13 +134,30 @@ def resume_command(run: Path, config: TrainConfig[Any]) -> str:
     return f"unpaired train --out {shlex.quote(str(run))} --resume --{unit} {total}"
 
 
-def domain_names(data: str) -> dict[str, str]:
-    """{"x": ..., "y": ...} as people call them: the views of a named set, else X and Y."""
-    name, _, pair = data.removesuffix(SWAPPED).partition(":")
-    x, dash, y = pair.partition("-")
-    if dash and name == "worldtiles":
-        return {"x": y, "y": x} if data.endswith(SWAPPED) else {"x": x, "y": y}
-    return {"x": "X", "y": "Y"}
+def domain_names(config: TrainConfig[Any]) -> dict[str, str]:
+    """{"x": ..., "y": ...} as people call them: views of a named set, folders, else X and Y."""
+    ends = None
+    if config.data is None:
+        ends = _folder_names(str(config.x), str(config.y))
+    elif config.data.startswith("worldtiles:"):
+        x, _, y = config.data.partition(":")[2].partition("-")
+        ends = x, y
+    if ends is None:
+        return {"x": "X", "y": "Y"}
+    x, y = reversed(ends) if config.swap else ends
+    return {"x": x, "y": y}
+
+
+def _folder_names(x: str, y: str) -> tuple[str, str] | None:
+    """The ends of two paths, so long that they differ; None: they are shards or tables."""
+    if is_packed(x) or is_packed(y):
+        return None
+    one, two = Path(x).parts, Path(y).parts
+    for depth in range(1, max(len(one), len(two)) + 1):
+        ends = "/".join(one[-depth:]), "/".join(two[-depth:])
+        if ends[0] != ends[1]:
+            return ends
+    return None
 
 
 def reference_runs(data: str) -> list[dict[str, Any]]:

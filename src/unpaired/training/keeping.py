@@ -95,7 +95,6 @@ class Keeper:
                 f"the run was trained with {prepared}, but here is {session.prepared}; install "
                 "what it had, or start a new run with another --out"
             )
-        say(f"continuing {self.out} from step {trainer.steps}")
         if whole_batch != session.whole_batch:
             if before.batch != config.batch:
                 raise UserError(

@@ -13,6 +13,7 @@ from unpaired.methods.base import Batch
 from unpaired.training.finding import find_checkpoint
 from unpaired.training.interruption import Interrupted, Signals
 from unpaired.training.keeping import Keeper
+from unpaired.training.outset import outset
 from unpaired.training.randomness import unmoved
 from unpaired.training.ranks import Note
 from unpaired.training.samples import grid, sample_columns, write_grid
@@ -50,6 +51,9 @@ class Loop:
         session = self.session
         with Signals(launched=self.ranks.count > 1) as signals, session.reporter:
             self.pace.start(self.trainer.steps)
+            finished = self.pace.progress(self.trainer.steps) >= 1
+            for line in outset(session, resumed=self.keeper.saved >= 0, finished=finished):
+                session.reporter.say(line)
             micro = session.shares.train.from_step(self.pace.batches)
             session.opened.enter_context(contextlib.closing(micro))
             if self.trainer.steps == 0:
@@ -89,7 +93,7 @@ class Loop:
                 self.evaluate()
             self.checkpoint()
             self.sample()
-            if self.ranks.main:
+            if self.ranks.main and not finished:
                 self.journal.show(self.trainer.steps, {})
         self.journal.end(self.trainer.steps, self.skipped, self.watch)
 

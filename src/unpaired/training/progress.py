@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from types import TracebackType
 
 from rich.console import Console
@@ -51,6 +54,17 @@ class Reporter:
         """A line of its own, whatever the bar does."""
         self.console.print(text, markup=False, soft_wrap=True)
 
+    @contextlib.contextmanager
+    def patience(self, text: str, seconds: float = 3.0) -> Iterator[None]:
+        """Say `text` if what is within the context takes longer than that."""
+        timer = threading.Timer(seconds, self.say, (text,))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
     def due(self) -> bool:
         """Whether it is time to show numbers again: reading losses costs a synchronisation."""
         return time.monotonic() - self.spoken >= (0.5 if self.live else SECONDS_BETWEEN_LINES)
@@ -58,10 +72,12 @@ class Reporter:
     def show(
         self, step: int, progress: float, losses: dict[str, float], rate: float, left: float
     ) -> None:
-        """Args: progress: 0 to 1; rate: images of each domain per second; left: seconds."""
+        """Args: progress: 0 to 1; rate: images of each domain per second, 0: not known yet; left:
+        seconds."""
         self.spoken = time.monotonic()
         terms = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
-        speed, remaining = f"{rate:.1f} images/s", f"{clock(left)} left"
+        speed = f"{rate:.1f} images/s" if rate else ""
+        remaining = f"{clock(left)} left"
         if self.live:
             self.bar.update(
                 self.task,
@@ -72,7 +88,8 @@ class Reporter:
                 losses=terms,
             )
         else:
-            self.say(f"step {step}  {progress:4.0%}  {speed}  {remaining}  {terms}")
+            parts = (f"step {step}", f"{progress:4.0%}", speed, remaining, terms)
+            self.say("  ".join(part for part in parts if part))
 
 
 def clock(seconds: float) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,13 +18,14 @@ import torch.distributed
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list, gather_object
 
+from unpaired import launch
 from unpaired.errors import SaidElsewhere, UserError
 
 T = TypeVar("T")
 
 
 class LostRankError(Exception):
-    """Another process of the run died, or did not answer in time."""
+    """Another process of the run died, did not answer in time, or could not be met at the start."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +54,21 @@ class Ranks:
         """Meet the others.
 
         Args: device: its type is what counts, Accelerate chooses the number; timeout: in seconds.
+        Raises: LostRankError if they can't be met.
         """
         handlers: dict[str, Any] = {"timeout": timedelta(seconds=timeout)}
         if device.type == "cuda":  # what hosts tell each other must not wait for a GPU
             handlers["backend"] = "cuda:nccl,cpu:gloo"
-        self.accelerator = Accelerator(
-            mixed_precision="no",
-            cpu=device.type == "cpu",
-            kwargs_handlers=[InitProcessGroupKwargs(**handlers)],
-        )
+        try:
+            self.accelerator = Accelerator(
+                mixed_precision="no",
+                cpu=device.type == "cpu",
+                kwargs_handlers=[InitProcessGroupKwargs(**handlers)],
+            )
+        except RuntimeError as error:  # of torch.distributed: the store, gloo or NCCL
+            if launch.processes() == 1:
+                raise
+            raise LostRankError(_unmet(error)) from None
         self.timeout = timeout
         self.index: int = self.accelerator.process_index
         self.count: int = self.accelerator.num_processes
@@ -135,3 +145,20 @@ def _loss(error: RuntimeError) -> str | None:
     if "gloo" in text or isinstance(error, torch.distributed.DistError):
         return "is gone"
     return None
+
+
+def _unmet(error: RuntimeError) -> str:
+    """What to say where the processes could not meet, and what to do about it."""
+    said = re.sub(r"\[\S+:\d+\] ", "", str(error).strip()).partition("\n")[0]  # source lines
+    if launch.restarts() and launch.restart_may_fail():
+        advice = (
+            "set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1, give torchrun --standalone or "
+            "--rdzv_backend c10d, and start it again: it goes on from the last checkpoint"
+        )
+    else:
+        place = f"{os.environ.get('MASTER_ADDR', '')}:{os.environ.get('MASTER_PORT', '')}"
+        advice = f"see that all are started alike and reach {place}, then start it again"
+    return (
+        f"process {os.environ.get('RANK', '0')} of {launch.processes()} could not meet the others "
+        f"({textwrap.shorten(said, 160)}); {advice}"
+    )

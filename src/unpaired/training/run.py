@@ -17,6 +17,7 @@ from unpaired.training.config import TrainConfig, read_yaml, refuse_changes
 from unpaired.training.folder import folder_errors, may_continue
 from unpaired.training.keeping import Keeper
 from unpaired.training.loop import Loop
+from unpaired.training.outset import named
 from unpaired.training.precision import choose_device
 from unpaired.training.progress import Reporter
 from unpaired.training.ranks import Ranks
@@ -68,9 +69,11 @@ def train(
     with ranks.losses_told(out), folder_errors(out):
         resume = resume or launch.may_restart()
         before = ranks.first(lambda: _config_before(config, out, resume))
-        dataset = ranks.all(lambda: data_of(config, config.channels_x, config.channels_y))
+        reporter = Reporter(quiet or not ranks.main)
+        with reporter.patience(f"looking through the pictures of {named(config)} ..."):
+            dataset = ranks.all(lambda: data_of(config, config.channels_x, config.channels_y))
         ranks.agree(across_machines(dataset) if ranks.count > 1 else "", "pictures")
-        session = Session(config, out, dataset, ranks, judge, Reporter(quiet or not ranks.main))
+        session = Session(config, out, dataset, ranks, judge, reporter)
         with session.opened:
             keeper = Keeper(session)
             keeper.open(before)
