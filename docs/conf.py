@@ -12,15 +12,16 @@ release = re.search(r'__version__ = "(.+)"', (ROOT / "src/unpaired/__init__.py")
 version = release
 
 extensions = [
-    "myst_parser",
+    "myst_nb",  # and with it myst_parser
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
 ]
-source_suffix = {".md": "markdown"}
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
+nb_execution_mode = "off"  # outputs are stored; the tests run the notebook
 exclude_patterns = ["_build", "README.md"]  # README.md lists the pages for those who read the files
 
-myst_enable_extensions = ["deflist", "colon_fence"]
+myst_enable_extensions = ["deflist", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
