@@ -91,6 +91,7 @@ def loaded_by(*arguments: str) -> set[str]:
         ("-m", "unpaired", "translate", "--help"),
         ("-m", "unpaired", "export", "--help"),
         ("-m", "unpaired", "import", "--list"),
+        ("-m", "unpaired", "serve", "--help"),
         ("-m", "unpaired", "stylize", "--help"),
         ("-m", "unpaired", "demo", "--help"),
         ("-m", "unpaired", "evaluate", "--help"),

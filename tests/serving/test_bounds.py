@@ -1,5 +1,6 @@
 """Tokens, queues, sizes and times that a server does not go beyond; how it starts and ends."""
 
+import contextlib
 import http.client
 import os
 import signal
@@ -43,6 +44,7 @@ def test_without_the_token_nothing_is_told_or_done(server, given):
         reply = httpx.request(method, server.address + path, headers=heads)
         assert reply.status_code == 401
         assert reply.headers["www-authenticate"] == "Bearer"
+    heads["Host"] = "pictures.example.org"  # with a token it may be called by any name
     for path in ("/", "/static/page.js", "/health/live", "/openapi.json"):
         assert httpx.get(server.address + path, headers=heads).status_code == 200
     assert server.translate(png(picture(1))).status_code == 200
@@ -136,6 +138,20 @@ def test_sigterm_answers_what_was_accepted_then_143(tmp_path):
         assert one.end(signal.SIGTERM) == 143
         assert reply.result().status_code == 200
         assert gone(everything)
+
+
+@pytest.mark.slow
+def test_a_worker_that_only_ever_dies_ends_the_server_with_1(negative):
+    with Server(negative) as one:
+        until = time.monotonic() + 120
+        while one.process.poll() is None:
+            assert time.monotonic() < until
+            for child in family(one):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if "spawn_main" in " ".join(child.cmdline()):
+                        child.kill()
+            time.sleep(0.2)
+        assert one.process.returncode == 1
 
 
 def test_ctrl_c_is_130_and_one_word(negative, tmp_path):

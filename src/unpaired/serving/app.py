@@ -24,6 +24,7 @@ from unpaired.serving.pool import Pool
 from unpaired.serving.refusing import Doorkeeper, Refused
 from unpaired.serving.settings import Settings
 from unpaired.serving.uploads import Queue, check_length, drain, read, size_of
+from unpaired.web.listening import OWN
 from unpaired.web.pages import pages
 
 ABOUT = """Translate pictures by trained networks.
@@ -124,7 +125,8 @@ def make_app(settings: Settings, pool: Pool, token: str | None) -> FastAPI:
         docs_url=None,  # its scripts would come from elsewhere
         redoc_url=None,
     )
-    app.add_middleware(Doorkeeper, token=token)
+    private = settings.host in OWN and token is None
+    app.add_middleware(Doorkeeper, token=token, names=OWN if private else ())
     static = resources.files("unpaired.serving") / "static"
     app.mount("/static", StaticFiles(directory=str(static)), name="static")
     page = pages("unpaired.serving", token=token is not None)

@@ -45,11 +45,14 @@ class Doorkeeper:
     is read, and puts the same headers on every answer.
 
     Other sites can read nothing here, as no header allows them to; that they can't make a browser
-    send anything either keeps them from using the machine.
+    send anything either keeps them from using the machine. Nor may a name of theirs that suddenly
+    leads here (DNS rebinding) turn their pages into ours.
+
+    Args: names: the only ones by which it is to be called; none: by any.
     """
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
-        self.app, self.token = app, token
+    def __init__(self, app: ASGIApp, token: str | None, names: tuple[str, ...] = ()) -> None:
+        self.app, self.token, self.names = app, token, names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -63,6 +66,10 @@ class Doorkeeper:
 
         if from_another_site(scope):
             await refuse(403, "This was sent by another site.")
+        elif self.names and name_in(scope) not in self.names:
+            await refuse(
+                403, "Without a token this server answers only as localhost; start it with one."
+            )
         elif not self._may(scope):
             challenge = {b"www-authenticate": b"Bearer"}
             await refuse(401, "A token is needed, and this is not it.", challenge)
@@ -82,3 +89,11 @@ class Doorkeeper:
         kind, _, token = given.partition(b" ")
         same = hmac.compare_digest(token.strip(), self.token.encode())
         return same and kind.lower() == b"bearer"
+
+
+def name_in(scope: Scope) -> str:
+    """The host that a request is addressed to, without the port."""
+    host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]

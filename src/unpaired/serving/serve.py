@@ -20,8 +20,6 @@ from unpaired.web.listening import OWN, address_of, listening_socket
 
 SHORTEST = 16
 """Characters of a token, so that nobody guesses it."""
-CONNECTIONS = 64
-"""Beyond the queue's places: for the page, health and metrics, and those that are told 429."""
 
 
 def serve(settings: Settings) -> int:
@@ -48,7 +46,7 @@ def serve(settings: Settings) -> int:
             log_level="warning",
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=int(settings.timeout) + 1,
+            timeout_graceful_shutdown=2 * int(settings.timeout) + 5,  # to wait, and to be made
         )
         server = uvicorn.Server(config)
 
