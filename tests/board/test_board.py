@@ -14,7 +14,7 @@ import pytest
 
 from tests.board.folders import write_run
 from unpaired.board import tensorboard
-from unpaired.board.tensorboard import arguments_for
+from unpaired.board.tensorboard import links_to
 from unpaired.cli import run
 from unpaired.errors import UserError
 
@@ -59,15 +59,22 @@ def test_a_taken_port_is_said_before_anything_else(more, tmp_path, capsys):
     assert f"cannot listen at 127.0.0.1:{port}" in capsys.readouterr().err
 
 
-def test_tensorboard_is_led_to_every_runs_folder(tmp_path):
-    one, two = tmp_path / "one", tmp_path / "a:b"
-    assert arguments_for({"one": one}) == ["--logdir", f"{one}/tensorboard"]
-    assert arguments_for({"one": one, "x:y,z": two}) == [
-        "--logdir_spec",
-        f"one:{one}/tensorboard,x y z:{two}/tensorboard",
-    ]
-    with pytest.raises(UserError, match="comma"):
-        arguments_for({"one": one, "two": tmp_path / "t,wo"})
+def test_tensorboard_is_led_to_every_runs_folder_by_its_name(tmp_path):
+    runs = {"one": tmp_path / "o,n:e", "a/two": tmp_path / "a" / "two"}
+    with links_to(runs) as folder:
+        for name, run in runs.items():
+            assert (folder / name).readlink() == run / "tensorboard"
+        assert sorted(p.name for p in folder.iterdir()) == ["a", "one"]
+    assert not folder.exists()
+
+
+def test_where_links_are_refused_the_way_around_is_said(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    with pytest.raises(UserError, match="not permitted; give --report"), links_to({"a": tmp_path}):
+        pass
 
 
 def test_tensorboard_missing_or_failing_is_one_line(tmp_path, monkeypatch, capsys):

@@ -56,4 +56,4 @@ def _name(folder: Path, among: Iterable[Path]) -> str:
         tail = folder.parts[-count:]
         if all(other.parts[-count:] != tail for other in others):
             return "/".join(tail)
-    return str(folder)
+    return "/".join(folder.parts[1:])
