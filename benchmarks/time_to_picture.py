@@ -33,9 +33,9 @@ from unpaired.evaluation.distances import kid_estimate
 from unpaired.evaluation.features import as_rgb
 from unpaired.evaluation.figures import COLOURS, mosaic
 from unpaired.evaluation.instruments import Instruments, instruments
-from unpaired.evaluation.label_task import LabelTask, label_task
 from unpaired.evaluation.metrics import METRICS, Scores
 from unpaired.evaluation.scores import as_pictures_of, domains
+from unpaired.evaluation.segmenting.task import LabelTask, label_task
 from unpaired.evaluation.views import Views, open_views
 from unpaired.methods.base import Direction
 from unpaired.training.card import read_card

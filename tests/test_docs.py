@@ -41,7 +41,7 @@ CALLED = [  # what each verb calls once its options are understood
     "unpaired.board.runs.runs_in",
     "unpaired.evaluation.result.evaluate",
     "unpaired.evaluation.instruments.load_segmenter",
-    "unpaired.evaluation.ceiling.make_segmenter",
+    "unpaired.evaluation.segmenting.ceiling.make_segmenter",
     "unpaired.reproduction.reproduce",
     "unpaired.serving.serve.serve",
     "unpaired.study.sources.open_sides",

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.evaluation.corners import Corners
-from tests.evaluation.pairs import write_pairs
+from tests.evaluation.segmenting.pairs import write_pairs
 from unpaired.cli import run
 from unpaired.evaluation import instruments
 from unpaired.reproduction import training

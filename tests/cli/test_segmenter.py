@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_wrong_use import everything_below, outside
-from tests.evaluation.pairs import make_pairs, write_pairs
+from tests.evaluation.segmenting.pairs import make_pairs, write_pairs
 from unpaired.cli import run
-from unpaired.evaluation.segmenter import TrainedSegmenter
+from unpaired.evaluation.segmenting.trained import TrainedSegmenter
 
 QUICK = "--width 4 --steps 2 --device cpu"
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from tests.evaluation.corners import Corners
-from tests.evaluation.pairs import THREE, write_pairs
+from tests.evaluation.segmenting.pairs import THREE, write_pairs
 from tests.training.runs import tiny_config
 from unpaired.errors import UserError
 from unpaired.evaluation.estimates import Estimate
 from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.judging import judge, save, saved_numbers
-from unpaired.evaluation.segmenter import CallableSegmenter
+from unpaired.evaluation.segmenting.outside import CallableSegmenter
 from unpaired.training.config import read_yaml
 from unpaired.training.run import train
 

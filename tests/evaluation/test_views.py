@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.evaluation.pairs import make_pairs, write_pairs
+from tests.evaluation.segmenting.pairs import make_pairs, write_pairs
 from unpaired.data.domains import open_dataset
 from unpaired.data.images import ImageConfig
 from unpaired.errors import UserError

@@ -5,13 +5,13 @@ import os
 
 import pytest
 
-from tests.evaluation.pairs import THREE, write_pairs
+from tests.evaluation.segmenting.pairs import THREE, write_pairs
 from tests.training.runs import tiny_config
 from unpaired import reproduction
 from unpaired.data.images import ImageConfig
 from unpaired.errors import UserError
-from unpaired.evaluation import ceiling
-from unpaired.evaluation.segmenter import train_segmenter
+from unpaired.evaluation.segmenting import ceiling
+from unpaired.evaluation.segmenting.training import train_segmenter
 from unpaired.reproduction import _own_segmenter
 
 

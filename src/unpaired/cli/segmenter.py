@@ -65,9 +65,9 @@ def run(arguments: list[str]) -> int:
     if verb != "train":
         raise UserError(f'unknown verb "segmenter {verb}"{nearest(verb, VERBS)}; give train')
     options = parse(TrainOptions, rest, "unpaired segmenter train")
-    from unpaired.evaluation.ceiling import classes_of_data, make_segmenter
-    from unpaired.evaluation.labelled import parse_size
     from unpaired.evaluation.metrics import METRICS
+    from unpaired.evaluation.segmenting.ceiling import classes_of_data, make_segmenter
+    from unpaired.evaluation.segmenting.labelled import parse_size
 
     def on_progress(step: int, share: float, loss: float) -> None:
         if step % 50 == 0 or share >= 1:

@@ -9,9 +9,9 @@ from unpaired import __version__
 from unpaired.errors import UserError
 from unpaired.evaluation.cached import CachedFeatures
 from unpaired.evaluation.features import FEATURE_NETS, FeatureNet
-from unpaired.evaluation.labels import CLASSES, Classes, read_classes
 from unpaired.evaluation.perceptual import PerceptualNet, VGG16Distance
-from unpaired.evaluation.segmenter import Segmenter, load_segmenter
+from unpaired.evaluation.segmenting.classes import CLASSES, Classes, read_classes
+from unpaired.evaluation.segmenting.segmenter import Segmenter, load_segmenter
 from unpaired.networks.vgg import Source
 from unpaired.options import nearest
 

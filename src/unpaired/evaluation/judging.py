@@ -12,8 +12,8 @@ from unpaired.data.domains import DataSet
 from unpaired.data.fingerprint import fingerprint
 from unpaired.errors import UserError, reason_of
 from unpaired.evaluation.instruments import Instruments
-from unpaired.evaluation.label_task import label_task
 from unpaired.evaluation.scores import Evaluation, evaluate
+from unpaired.evaluation.segmenting.task import label_task
 from unpaired.evaluation.valid_json import finite, json_text
 from unpaired.evaluation.views import open_views
 from unpaired.training.card import read_card

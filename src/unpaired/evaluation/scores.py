@@ -25,11 +25,11 @@ from unpaired.evaluation.estimates import mean_estimate
 from unpaired.evaluation.failures import worst
 from unpaired.evaluation.faithfulness import Faithfulness, faithfulness
 from unpaired.evaluation.features import FeatureNet, Features
-from unpaired.evaluation.label_task import LabelTask
 from unpaired.evaluation.metrics import Scores
 from unpaired.evaluation.paired import absolute_errors, psnr, ssim
 from unpaired.evaluation.perceptual import PerceptualNet
 from unpaired.evaluation.reconstruction import Reconstruction, reconstruct
+from unpaired.evaluation.segmenting.task import LabelTask
 from unpaired.evaluation.views import Views
 from unpaired.methods.base import Direction
 from unpaired.translation.translator import Translator

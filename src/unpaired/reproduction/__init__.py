@@ -11,13 +11,13 @@ from typing import Any
 
 from unpaired.data.fingerprint import fingerprint
 from unpaired.errors import UserError
-from unpaired.evaluation.ceiling import classes_of_data, make_segmenter
 from unpaired.evaluation.comparison import Entry, write_comparison
 from unpaired.evaluation.instruments import Instruments, instruments
-from unpaired.evaluation.labelled import open_pairs, side_of_labels
-from unpaired.evaluation.labels import Classes
 from unpaired.evaluation.pages import write_page
-from unpaired.evaluation.segmenter import TrainedSegmenter
+from unpaired.evaluation.segmenting.ceiling import classes_of_data, make_segmenter
+from unpaired.evaluation.segmenting.classes import Classes
+from unpaired.evaluation.segmenting.labelled import open_pairs, side_of_labels
+from unpaired.evaluation.segmenting.trained import TrainedSegmenter
 from unpaired.evaluation.table_formats import (
     as_csv,
     as_html,

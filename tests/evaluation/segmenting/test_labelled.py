@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.evaluation.pairs import THREE, make_pairs, write_pairs
+from tests.evaluation.segmenting.pairs import THREE, make_pairs, write_pairs
 from unpaired.data.catalog import worldtiles_view
 from unpaired.data.domains import open_dataset
 from unpaired.errors import UserError
-from unpaired.evaluation.labelled import parse_size, read_labelled, side_of_labels
-from unpaired.evaluation.labels import CLASSES, foreign_colours, render
+from unpaired.evaluation.segmenting.classes import CLASSES
+from unpaired.evaluation.segmenting.labelled import parse_size, read_labelled, side_of_labels
+from unpaired.evaluation.segmenting.labels import foreign_colours, render
 
 
 @pytest.fixture

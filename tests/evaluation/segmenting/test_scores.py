@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from unpaired.evaluation.labels import IGNORED
-from unpaired.evaluation.segmentation import (
+from unpaired.evaluation.segmenting.classes import IGNORED
+from unpaired.evaluation.segmenting.scores import (
     KEYS,
     confusion,
     scores,
@@ -160,7 +160,7 @@ def test_resampled_figures_are_those_of_the_drawn_pictures(monkeypatch):
     truth, predicted = random_maps(2, [0, 1, 2, 3], 0.1)
     drawn = np.array([0, 0, 3, 5, 5, 5])
     weights = np.bincount(drawn, minlength=6)[None].astype(float).repeat(2, 0)
-    monkeypatch.setattr("unpaired.evaluation.segmentation.draws", lambda count, seed: weights)
+    monkeypatch.setattr("unpaired.evaluation.segmenting.scores.draws", lambda count, seed: weights)
     found = segmentation_estimates(truth, predicted, 4)
     expected = scores(confusion(truth[drawn], predicted[drawn], 4).sum(0))
     for key in KEYS:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unpaired.evaluation.estimates import Numbers, draws, estimate
-from unpaired.evaluation.labels import Maps
 from unpaired.evaluation.metrics import Scores
+from unpaired.evaluation.segmenting.classes import Maps
 
 Confusion = NDArray[np.int64]  # (..., K, K + 1): truth, prediction; the last column: no class
 

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional as fn
 
 from unpaired.errors import UserError, reason_of
-from unpaired.evaluation.labels import Classes, Maps, Photos
+from unpaired.evaluation.segmenting.classes import Classes, Maps, Photos
 from unpaired.evaluation.valid_json import json_text
 from unpaired.networks.fcn import FCN
 from unpaired.training.precision import autocast, choose_device, choose_precision

@@ -17,15 +17,8 @@ from unpaired.data.images import resize
 from unpaired.data.order import spread
 from unpaired.data.showing import as_rgb
 from unpaired.errors import UserError
-from unpaired.evaluation.labels import (
-    BLURRED_SHARE,
-    FITTING,
-    Classes,
-    Maps,
-    Photos,
-    exact,
-    foreign_colours,
-)
+from unpaired.evaluation.segmenting.classes import Classes, Maps, Photos
+from unpaired.evaluation.segmenting.labels import BLURRED_SHARE, FITTING, exact, foreign_colours
 
 TRIED = 4  # pictures per side that tell which holds the label images
 WHICH = "with --labels x or y which side has them"

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from unpaired.errors import UserError
-from unpaired.evaluation.labels import IGNORED, Classes, Maps, Photos
+from unpaired.evaluation.segmenting.classes import IGNORED, Classes, Maps, Photos
 from unpaired.training.precision import choose_device
 
 BATCH = 8  # pictures that go through a network together

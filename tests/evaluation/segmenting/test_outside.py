@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.evaluation.pairs import PHOTO_COLOURS, THREE, make_pairs
+from tests.evaluation.segmenting.pairs import PHOTO_COLOURS, THREE, make_pairs
 from unpaired.errors import UserError
-from unpaired.evaluation.ceiling import ceiling
-from unpaired.evaluation.labelled import Labelled
-from unpaired.evaluation.labels import IGNORED
-from unpaired.evaluation.segmenter import CallableSegmenter, HuggingFaceSegmenter, load_segmenter
+from unpaired.evaluation.segmenting.ceiling import ceiling
+from unpaired.evaluation.segmenting.classes import IGNORED
+from unpaired.evaluation.segmenting.labelled import Labelled
+from unpaired.evaluation.segmenting.outside import CallableSegmenter, HuggingFaceSegmenter
+from unpaired.evaluation.segmenting.segmenter import load_segmenter
 
 
 def by_colour(image: np.ndarray) -> np.ndarray:

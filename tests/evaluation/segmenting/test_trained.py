@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from tests.evaluation.pairs import THREE, make_pairs
+from tests.evaluation.segmenting.pairs import THREE, make_pairs
 from unpaired.errors import UserError
-from unpaired.evaluation import trained_segmenter
-from unpaired.evaluation.labels import CLASSES, IGNORED
-from unpaired.evaluation.segmenter import (
+from unpaired.evaluation.segmenting.classes import CLASSES, IGNORED
+from unpaired.evaluation.segmenting.segmenter import load_segmenter
+from unpaired.evaluation.segmenting.trained import SegmenterCard, TrainedSegmenter
+from unpaired.evaluation.segmenting.training import (
     BATCH,
-    TrainedSegmenter,
     _chosen,
     class_weights,
-    load_segmenter,
     one_cycle,
     train_segmenter,
 )
@@ -199,7 +198,7 @@ def test_a_write_that_fails_leaves_nothing(learnt, tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         written.append(path.write_bytes(content))
 
-    monkeypatch.setattr(trained_segmenter, "_write", full)
+    monkeypatch.setattr("unpaired.evaluation.segmenting.trained._write", full)
     with pytest.raises(UserError, match="no space left"):
         learnt.save(tmp_path / "one")
     assert list(tmp_path.iterdir()) == []
@@ -263,6 +262,6 @@ def test_every_picture_is_taken_once_before_any_is_taken_again():
 
 def test_a_card_tells_the_names_of_its_fields_and_no_other():
     tree = json.loads(json.dumps(dataclasses.asdict(trained().card)))
-    assert trained_segmenter.SegmenterCard.parse(tree).classes == THREE
+    assert SegmenterCard.parse(tree).classes == THREE
     with pytest.raises(TypeError):
-        trained_segmenter.SegmenterCard.parse({**tree, "colour": "red"})
+        SegmenterCard.parse({**tree, "colour": "red"})

@@ -12,22 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from tests.evaluation.pairs import JSON, PHOTO_COLOURS, THREE, make_pairs
+from tests.evaluation.segmenting.pairs import JSON, PHOTO_COLOURS, THREE, make_pairs
 from unpaired.data.catalog import worldtiles, worldtiles_view
 from unpaired.data.decode import read_picture
 from unpaired.errors import UserError
-from unpaired.evaluation.labels import (
-    CLASSES,
-    IGNORED,
-    Classes,
-    ColourLookup,
-    exact,
-    majority,
-    nearest,
-    read_classes,
-    render,
-)
-from unpaired.evaluation.segmentation import segmentation_estimates
+from unpaired.evaluation.segmenting.classes import CLASSES, IGNORED, Classes, read_classes
+from unpaired.evaluation.segmenting.labels import ColourLookup, exact, majority, nearest, render
+from unpaired.evaluation.segmenting.scores import segmentation_estimates
 
 CAMVID = Path(os.environ.get("UNPAIRED_TEST_DATA", "nowhere")) / "camvid"
 needs_camvid = pytest.mark.skipif(

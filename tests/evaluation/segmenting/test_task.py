@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.evaluation.pairs import THREE, write_pairs
+from tests.evaluation.segmenting.pairs import THREE, write_pairs
 from unpaired.data.domains import open_dataset
 from unpaired.data.images import ImageConfig
 from unpaired.errors import UserError
-from unpaired.evaluation.label_task import label_task
-from unpaired.evaluation.labels import CLASSES, nearest, render
-from unpaired.evaluation.segmenter import CallableSegmenter
+from unpaired.evaluation.segmenting.classes import CLASSES
+from unpaired.evaluation.segmenting.labels import nearest, render
+from unpaired.evaluation.segmenting.outside import CallableSegmenter
+from unpaired.evaluation.segmenting.task import label_task
 from unpaired.evaluation.views import open_views
 
 IMAGES = ImageConfig(load=32)

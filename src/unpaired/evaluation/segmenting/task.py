@@ -11,11 +11,12 @@ from unpaired.data.decode import Pixels
 from unpaired.data.domains import DataSet
 from unpaired.data.images import DomainName, ImageConfig
 from unpaired.data.showing import as_rgb
-from unpaired.evaluation.labelled import side_of_labels
-from unpaired.evaluation.labels import Classes, ColourLookup, Maps, exact, majority, nearest
 from unpaired.evaluation.metrics import Scores
-from unpaired.evaluation.segmentation import segmentation_estimates, segmentation_per_picture
-from unpaired.evaluation.segmenter import Segmenter
+from unpaired.evaluation.segmenting.classes import Classes, Maps
+from unpaired.evaluation.segmenting.labelled import side_of_labels
+from unpaired.evaluation.segmenting.labels import ColourLookup, exact, majority, nearest
+from unpaired.evaluation.segmenting.scores import segmentation_estimates, segmentation_per_picture
+from unpaired.evaluation.segmenting.segmenter import Segmenter
 from unpaired.evaluation.views import Views, read_again, read_split, unmixed
 from unpaired.methods.base import Direction
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from unpaired.evaluation import augmentation
-from unpaired.evaluation.augmentation import augment
+from unpaired.evaluation.segmenting import augmentation
+from unpaired.evaluation.segmenting.augmentation import augment
 
 
 def pair(count: int, height: int = 32, width: int = 48) -> tuple[torch.Tensor, torch.Tensor]:

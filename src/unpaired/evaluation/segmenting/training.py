@@ -1,4 +1,4 @@
-"""Segmenters: what reads a photo's classes, for the FCN score (Zhu et al. 2017, sec. 5.1.2)."""
+"""Train a segmenter of our own: a small U-Net on real photos and their class maps."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import math
 import platform
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,23 +15,13 @@ from torch.nn import functional as fn
 
 import unpaired
 from unpaired.errors import UserError
-from unpaired.evaluation.augmentation import augment
-from unpaired.evaluation.labels import IGNORED, Classes, Maps, Photos
-from unpaired.evaluation.outside_segmenter import CallableSegmenter, HuggingFaceSegmenter
-from unpaired.evaluation.trained_segmenter import SegmenterCard, TrainedSegmenter, units
+from unpaired.evaluation.segmenting.augmentation import augment
+from unpaired.evaluation.segmenting.classes import IGNORED, Classes, Maps, Photos
+from unpaired.evaluation.segmenting.trained import SegmenterCard, TrainedSegmenter, units
 from unpaired.networks.fcn import FCN
 from unpaired.training.ema import EMA
 from unpaired.training.precision import autocast, choose_device, choose_precision
 from unpaired.training.randomness import derived
-
-__all__ = [
-    "CallableSegmenter",
-    "HuggingFaceSegmenter",
-    "Segmenter",
-    "TrainedSegmenter",
-    "load_segmenter",
-    "train_segmenter",
-]
 
 STEPS = 2000  # unless steps or minutes are given
 BATCH = 16
@@ -45,29 +33,6 @@ BALANCE = 0.5  # a class of share p weighs p^-BALANCE; 0 would be plain cross-en
 
 Progress = Callable[[int, float, float], None]
 """Told (steps done, share of the training done, loss) after every step."""
-
-
-class Segmenter(Protocol):
-    """Whatever reads photos."""
-
-    @property
-    def name(self) -> str:
-        """For tables: every figure names the segmenter it was read by."""
-        ...
-
-    @property
-    def key(self) -> str:
-        """Another one, as soon as it may read otherwise; its name, if nothing better is known."""
-        ...
-
-    @property
-    def classes(self) -> Classes:
-        """What the values of its class maps mean."""
-        ...
-
-    def __call__(self, pictures: Photos) -> Maps:
-        """(N, H, W, 3) uint8 -> (N, H, W) uint8."""
-        ...
 
 
 def train_segmenter(
@@ -158,25 +123,6 @@ def train_segmenter(
         },
     )
     return TrainedSegmenter(network, card, device)
-
-
-def load_segmenter(source: str, classes: Classes | None = None, device: str = "auto") -> Segmenter:
-    """A segmenter by its folder, or by its name on Hugging Face: hf:NAME or hf:FOLDER.
-
-    Args: classes: what the data's label images mean; one of ours must have the very same.
-    Raises: UserError if there is none, it is damaged, or its classes are others.
-    """
-    if source.startswith("hf:"):
-        if classes is None:
-            raise UserError(f"{source} knows classes of its own; say with --classes which are read")
-        return HuggingFaceSegmenter(source[3:], classes, device)
-    segmenter = TrainedSegmenter.load(Path(source), device)
-    if classes is not None and segmenter.classes.names != classes.names:
-        raise UserError(
-            f'the segmenter "{source}" knows the classes {segmenter.classes.name}, not '
-            f"{classes.name}; give the one that was trained on this data"
-        )
-    return segmenter
 
 
 def class_weights(maps: NDArray[np.uint8], count: int) -> Tensor:

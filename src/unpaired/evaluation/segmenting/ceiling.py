@@ -8,11 +8,12 @@ from typing import Any
 
 from unpaired.data.fingerprint import fingerprint
 from unpaired.errors import UserError
-from unpaired.evaluation.labelled import Labelled, Side, Size, open_pairs, read_labelled
-from unpaired.evaluation.labels import Classes, read_classes
-from unpaired.evaluation.segmentation import segmentation_estimates
-from unpaired.evaluation.segmenter import Progress, Segmenter, TrainedSegmenter, train_segmenter
-from unpaired.evaluation.trained_segmenter import check_free
+from unpaired.evaluation.segmenting.classes import Classes, read_classes
+from unpaired.evaluation.segmenting.labelled import Labelled, Side, Size, open_pairs, read_labelled
+from unpaired.evaluation.segmenting.scores import segmentation_estimates
+from unpaired.evaluation.segmenting.segmenter import Segmenter
+from unpaired.evaluation.segmenting.trained import TrainedSegmenter, check_free
+from unpaired.evaluation.segmenting.training import Progress, train_segmenter
 
 
 def make_segmenter(

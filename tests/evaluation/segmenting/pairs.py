@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from unpaired.evaluation.labels import Classes, render
+from unpaired.evaluation.segmenting.classes import Classes
+from unpaired.evaluation.segmenting.labels import render
 
 THREE = Classes(
     "three", ("sea", "wood", "sand"), ((0, 0, 200), (0, 120, 0), (240, 220, 120)), ((0, 0, 0),)
