@@ -19,6 +19,7 @@ NOT_A_NUMBER = {
     r"(--\S+): could not convert string to float: '(.+)'": "a number",
     r"(--\S+): no type matching \{None\}\|INT .+ from \['(.+)'\]": "a whole number",
     r"(--\S+): no type matching \{None\}\|FLOAT .+ from \['(.+)'\]": "a number",
+    r"(--\S+): no type matching \{None\}\|\{FLOAT FLOAT\} .+ from \['(.+)'\]": "two numbers",
 }
 """What tyro says of a value that is no number, and what was wanted."""
 

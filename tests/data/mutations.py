@@ -141,7 +141,7 @@ def specimens() -> tuple[Specimen, ...]:
     two = Image.fromarray(np.dstack([grey, alpha]), "LA")
     add("la.PNG", "PNG", saved(two, "PNG"), grey, alpha)
     add("16.PNG", "PNG", saved(Image.fromarray(deep[:, :, 0]), "PNG"), deep[:, :, 0])
-    add("16 rgb.PNG", "PNG", png(deep), (deep >> 8).astype(np.uint8))
+    add("16 rgb.PNG", "PNG", png(deep), deep)
     for order in ("<", ">"):
         add(f"16{order}.TIFF", "TIFF", as_tiff(deep[:, :, 0], byteorder=order), deep[:, :, 0])
         options = {"byteorder": order, "photometric": "rgb"}

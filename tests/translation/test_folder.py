@@ -263,7 +263,7 @@ def test_reading_translating_and_writing_overlap_and_the_summary_keeps_the_order
     real_read, real_write = read_picture, write_whole
     real_translate = translator.method.translate
 
-    def reading(path: Path) -> output.Picture:
+    def reading(path: Path, span: None = None) -> output.Picture:
         picture = real_read(path)
         read[int(path.stem)].set()
         return picture
@@ -302,7 +302,7 @@ def test_no_more_pixels_are_held_than_agreed(
     real_read, real_translate = read_picture, translator.method.translate
     ahead = []
 
-    def reading(path: Path) -> output.Picture:
+    def reading(path: Path, span: None = None) -> output.Picture:
         begun.append(path)
         return real_read(path)
 

@@ -25,7 +25,11 @@ from unpaired.data.picture import (
     in_bands,
     oriented,
 )
+from unpaired.data.png import deep_colour, read_deep
+from unpaired.data.ranges import NotFiniteError, in_levels
+from unpaired.data.stacks import channels_of, planes_of, read_planes
 from unpaired.data.tiff import first_page, has_alpha, is_tiff, left_to_pillow, read_page
+from unpaired.data.units import Span
 from unpaired.data.wholeness import CHECKS, Damaged, first_gif
 from unpaired.errors import UserError
 
@@ -46,45 +50,71 @@ for library in ("tifffile", "PIL"):
     logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
-def read_picture(file: Encoded, at_least: int | None = None) -> Picture:
+def read_picture(file: Encoded, at_least: int | None = None, span: Span | None = None) -> Picture:
     """Decode one file by its content, whatever its name says.
 
-    The first frame or page, with EXIF orientation applied. 8-bit stays uint8, 16-bit stays uint16.
+    The first frame or page, with EXIF orientation applied; of an OME, ImageJ or tifffile stack, all
+    its channels. 8-bit stays uint8, 16-bit stays uint16.
     Palette and CMYK become RGB, one bit becomes grey, alpha is split off, profiles are dropped.
     A file that is cut short, or damaged where its format shows it, is unreadable.
 
     Args:
         at_least: the caller only needs the picture with its shorter side at least this long, so a
             JPEG may be decoded at a half, a quarter or an eighth of its size.
+        span: these values become 0 and 65535 of uint16, and any type of TYPES can be read.
+    Raises: UnreadableImage.
+    """
+    with as_unreadable(file) as path:
+        stored = read_stored(file, at_least, any_type=span is not None)
+        try:
+            return stored if span is None else in_levels(stored, span)
+        except NotFiniteError as error:
+            raise UnreadableImage(path, str(error)) from None
+
+
+def read_stored(file: Encoded, at_least: int | None = None, *, any_type: bool = True) -> Picture:
+    """As `read_picture`, the values as the file has them.
+
+    Args: any_type: not uint8 and uint16 alone.
     Raises: UnreadableImage.
     """
     with as_unreadable(file) as path, opened(file) as content:
         if not is_tiff(_start(content)):
-            return _read_pillow(path, content, at_least)
+            return _read_pillow(path, content, at_least, any_type=any_type)
         with tifffile.TiffFile(content) as tiff:
-            page = first_page(path, tiff)
+            page = first_page(path, tiff, any_type=any_type)
             if not left_to_pillow(page):
+                if planes := planes_of(path, tiff):
+                    return read_planes(path, planes, content)
                 return read_page(path, page, content)
         content.seek(0)
-        return _read_pillow(path, content, None)
+        return _read_pillow(path, content, None, any_type=any_type)
 
 
-def probe(file: Encoded) -> tuple[int, str]:
+def probe(file: Encoded, *, any_type: bool = False) -> tuple[int, str]:
     """(channels without alpha, dtype) from the header, without decoding.
 
+    Args: any_type: as for `read_stored`.
     Raises: UnreadableImage.
     """
     with as_unreadable(file) as path, opened(file) as content:
         if is_tiff(_start(content)):
             with tifffile.TiffFile(content) as tiff:
-                page = first_page(path, tiff)
+                page = first_page(path, tiff, any_type=any_type)
                 if not left_to_pillow(page):
+                    if planes := planes_of(path, tiff):
+                        return channels_of(planes), str(page.dtype)
                     return page.samplesperpixel - has_alpha(page), str(page.dtype)
             content.seek(0)
         with Image.open(content, formats=FORMATS) as image:
             check_size(path, *image.size)
-            grey = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
-            return 1 if grey else 3, "uint16" if image.mode.startswith("I") else "uint8"
+            if image.format == "PNG" and (rawmode := deep_colour(image)):
+                return 1 if rawmode == "LA;16B" else 3, "uint16"
+            if image.mode == "F" and not any_type:
+                raise UnreadableImage(path, "float32 pixels have no known range")
+            grey = image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
+            deep = "uint16" if image.mode.startswith("I") else "uint8"
+            return 1 if grey else 3, "float32" if image.mode == "F" else deep
 
 
 def measure(file: Encoded) -> tuple[int, int]:
@@ -95,7 +125,7 @@ def measure(file: Encoded) -> tuple[int, int]:
     with as_unreadable(file) as path, opened(file) as content:
         if is_tiff(_start(content)):
             with tifffile.TiffFile(content) as tiff:
-                page = first_page(path, tiff)
+                page = first_page(path, tiff, any_type=True)
                 return page.imagewidth, page.imagelength
         with Image.open(content, formats=FORMATS) as image:
             return image.size
@@ -108,7 +138,7 @@ def _start(content: BinaryIO) -> bytes:
     return start
 
 
-def _read_pillow(path: Path, content: BinaryIO, at_least: int | None) -> Picture:
+def _read_pillow(path: Path, content: BinaryIO, at_least: int | None, *, any_type: bool) -> Picture:
     # an open file, not its path: Pillow maps plain files into memory, and confuses the sides of a
     # TIFF that lies on one
     with Image.open(content, formats=FORMATS) as image:
@@ -126,13 +156,18 @@ def _read_pillow(path: Path, content: BinaryIO, at_least: int | None) -> Picture
         if image.format == "GIF":
             _check_rows(content, image)
         content.seek(at)
+        if image.format == "PNG" and deep_colour(image):
+            deep = read_deep(content, image)
+            if deep.pixels.shape[:2] != (height, width):
+                raise UnreadableImage(path, "its size is not what its header says")
+            return _turned(deep, _orientation(image))
         image.load()
         if image.mode == "CMYK" and "adobe" not in image.info and image.format in JPEGS:
             image.paste(ImageChops.invert(image))  # Pillow takes all ink for Adobe's, inverted
         if image.size != (width, height) and image.format not in JPEGS:
             raise UnreadableImage(path, "its size is not what its header says")
         try:
-            return picture_of(image)
+            return picture_of(image, any_type=any_type)
         except ValueError as error:
             raise UnreadableImage(path, str(error)) from None
 
@@ -167,16 +202,31 @@ def _strictly(content: BinaryIO, image: Image.Image) -> Pixels | None:
     return pixels if pixels.shape[:2] == (image.height, image.width) else None
 
 
-def picture_of(image: Image.Image) -> Picture:
+def _turned(picture: Picture, orientation: Any) -> Picture:
+    """Upright. Args: orientation: as `_orientation` finds it."""
+    if orientation not in range(2, 9):
+        return picture
+    pixels, alpha = picture.pixels, picture.alpha
+    if alpha is not None:
+        alpha = np.ascontiguousarray(oriented(alpha[:, :, None], orientation)[:, :, 0])
+    return Picture(np.ascontiguousarray(oriented(pixels, orientation)), alpha)
+
+
+def picture_of(image: Image.Image, *, any_type: bool = False) -> Picture:
     """The policy for an image that Pillow holds: orientation, channels, depth, alpha.
 
+    Args: any_type: floats and 32 bits, too, as they are.
     Raises: ValueError, in a few words, if its pixels have no known range.
     """
     upright = _upright(image)
     if upright.mode == "F":
-        raise ValueError("floating-point pixels have no known range")
+        if not any_type:
+            raise ValueError("float32 pixels have no known range")
+        return Picture(np.asarray(upright)[:, :, None])
     if upright.mode.startswith("I"):
         values = np.asarray(upright)
+        if any_type and upright.mode == "I":
+            return Picture(values[:, :, None])
         if values.min() < 0 or values.max() > 65535:
             raise ValueError("32-bit pixels beyond the range of 16 bits")
         return Picture(values.astype(np.uint16)[:, :, None])

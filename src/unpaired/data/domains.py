@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,11 +16,12 @@ from unpaired.data.decode import (
 )
 from unpaired.data.getting import folder_of
 from unpaired.data.halves import Half, half_of, need_two_halves
-from unpaired.data.headers import PROBED, Agreed, agree, converted
+from unpaired.data.headers import PROBED, Agreed, Asked, agree, converted
 from unpaired.data.layouts import Files, Layout, one_folder, two_folders
 from unpaired.data.order import Arrival
 from unpaired.data.paper_sets import PAPER_SETS
 from unpaired.data.shards import is_shards
+from unpaired.data.units import Span, Units
 from unpaired.errors import UserError
 from unpaired.options import nearest
 
@@ -47,6 +48,7 @@ class Domain:
         files: where each picture lies; None: they are not files.
         state: another one as soon as any picture changes; None: nobody knows.
         arrival: in which order they have to be read; None: in any.
+        units: what the levels of `read` stand for in the files; None: for themselves.
     """
 
     names: tuple[str, ...]
@@ -56,6 +58,7 @@ class Domain:
     files: tuple[Path, ...] | None = None
     state: str | None = None
     arrival: Arrival | None = None
+    units: Units | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -67,7 +70,7 @@ class Domain:
         files = None if self.files is None else tuple(self.files[i] for i in kept)
         arrival = None if self.arrival is None else self.arrival.subset(kept)
         read = _ReadSome(self.read, kept)
-        return Domain(names, read, self.channels, self.dtype, files, self.state, arrival)
+        return replace(self, names=names, read=read, files=files, arrival=arrival)
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ def open_dataset(
     *,
     channels_x: int | None = None,
     channels_y: int | None = None,
+    range_x: Span | None = None,
+    range_y: Span | None = None,
     paired: bool = False,
     swap: bool = False,
 ) -> DataSet:
@@ -106,6 +111,7 @@ def open_dataset(
 
     Args:
         channels_x, channels_y: of X and Y as they are returned.
+        range_x, range_y: the values that stand for -1 and 1; None: the range of the type.
         paired: training pictures at the same index are to show one thing, and test pictures too;
             files without partner are skipped.
         swap: exchange X and Y.
@@ -114,7 +120,16 @@ def open_dataset(
     """
     if swap:
         return _swapped(
-            open_dataset(data, x, y, channels_x=channels_y, channels_y=channels_x, paired=paired)
+            open_dataset(
+                data,
+                x,
+                y,
+                channels_x=channels_y,
+                channels_y=channels_x,
+                range_x=range_y,
+                range_y=range_x,
+                paired=paired,
+            )
         )
     if data is not None and (x is not None or y is not None):
         raise UserError("--data and --x/--y are both given; drop one of them")
@@ -123,28 +138,29 @@ def open_dataset(
         if (x is None) != (y is None):
             missing = "--y FOLDER" if y is None else "--x FOLDER"
         raise UserError(f"no pictures to learn from; give {missing}")
+    asked = Asked(channels_x, range_x, "x"), Asked(channels_y, range_y, "y")
     if any(is_packed(str(spec)) for spec in (data, x, y) if spec is not None):
         from unpaired.data.packed import open_packed
 
         one, two = (None if spec is None else str(spec) for spec in (x, y))
-        return open_packed(data, one, two, channels_x, channels_y, paired)
+        return open_packed(data, one, two, asked, paired)
     if data is None:
         assert x is not None
         assert y is not None
-        return _assemble(two_folders(Path(x), Path(y), paired), channels_x, channels_y)
+        return _assemble(two_folders(Path(x), Path(y), paired), asked)
     name, _, rest = data.partition(":")
     if name in NAMED_SETS and not Path(data).exists():
         found = _named(data, name, rest, paired)
-        for asked, domain, option in (
-            (channels_x, found.train_x, "--channels-x"),
-            (channels_y, found.train_y, "--channels-y"),
-        ):
-            if asked not in (None, domain.channels):
+        for own, domain in zip(asked, (found.train_x, found.train_y)):
+            if own.channels not in (None, domain.channels):
                 raise UserError(
-                    f"{option} is {asked}, but {data} has {domain.channels} channels; drop it"
+                    f"--channels-{own.domain} is {own.channels}, but {data} has "
+                    f"{domain.channels} channels; drop it"
                 )
+            if own.span not in (None, (0, 255)):
+                raise UserError(f"{data} has a range of its own, 0 to 255; drop --images.range")
         return found
-    return _assemble(one_folder(_root(data), paired), channels_x, channels_y)
+    return _assemble(one_folder(_root(data), paired), asked)
 
 
 def _root(data: str) -> Path:
@@ -189,15 +205,21 @@ def _swapped(dataset: DataSet) -> DataSet:
 
 
 def file_domain(
-    files: Sequence[Path], root: Path, channels: int, dtype: str, half: Half | None = None
+    files: Sequence[Path],
+    root: Path,
+    channels: int,
+    dtype: str,
+    half: Half | None = None,
+    units: Units | None = None,
 ) -> Domain:
     """The domain of these files; each converted to `channels` and `dtype` when read.
 
-    Args: half: of every picture; None: all of it.
+    Args: half: of every picture; None: all of it; units: what is in the files, if not `dtype`.
     """
     names = tuple(f.relative_to(root).as_posix() for f in files)
     paths = tuple(files)
-    return Domain(names, _ReadFiles(paths, channels, dtype, half), channels, dtype, paths)
+    read = _ReadFiles(paths, channels, dtype, half, units.span if units else None)
+    return Domain(names, read, channels, dtype, paths, units=units)
 
 
 # Three ways to read; classes, because worker processes are sent them.
@@ -207,11 +229,12 @@ class _ReadFiles:
     channels: int
     dtype: str
     half: Half | None
+    span: Span | None
 
     def __call__(self, index: int, at_least: int | None = None) -> Pixels:
         path = self.files[index]
         # decoded smaller, the middle of a picture may lie within a pixel
-        pixels = read_picture(path, None if self.half else at_least).on_white()
+        pixels = read_picture(path, None if self.half else at_least, self.span).on_white()
         if self.half:
             pixels = half_of(path, pixels, self.half)
         return converted(path, pixels, self.channels, self.dtype)
@@ -234,8 +257,8 @@ class _ReadSome:
         return self.read(self.kept[index], at_least)
 
 
-def _assemble(layout: Layout, channels_x: int | None, channels_y: int | None) -> DataSet:
-    agreed = [_agreed(layout.x, channels_x), _agreed(layout.y, channels_y)]
+def _assemble(layout: Layout, asked: tuple[Asked, Asked]) -> DataSet:
+    agreed = [_agreed(layout.x, asked[0]), _agreed(layout.y, asked[1])]
     bad = {**agreed[0].bad, **agreed[1].bad}
     if layout.paired:
         together = zip(layout.x.train, layout.y.train)
@@ -247,7 +270,7 @@ def _assemble(layout: Layout, channels_x: int | None, channels_y: int | None) ->
     for files, own, keep in zip((layout.x, layout.y), agreed, kept):
         train = [f for f, good in zip(files.train, keep) if good]
         for found, root in ((train, files.train_root), (files.test, files.test_root)):
-            domains.append(file_domain(found, root, own.channels, own.dtype, files.half))
+            domains.append(file_domain(found, root, own.channels, own.dtype, files.half, own.units))
     train_x, test_x, train_y, test_y = domains
     if layout.paired and layout.x.half is None:
         bad = {file: f"{reason}; its partner is left out too" for file, reason in bad.items()}
@@ -255,16 +278,16 @@ def _assemble(layout: Layout, channels_x: int | None, channels_y: int | None) ->
     return DataSet(layout.name, train_x, train_y, test_x, test_y, layout.paired_test, skipped)
 
 
-def _agreed(files: Files, channels: int | None) -> Agreed:
+def _agreed(files: Files, asked: Asked) -> Agreed:
     """Read the headers of up to `PROBED` training files."""
     sample = files.train[:: max(1, len(files.train) // PROBED)]
 
     def probed(path: Path) -> tuple[int, str]:
         if files.half:
             need_two_halves(path, *measure(path))
-        return probe(path)
+        return probe(path, any_type=asked.span is not None)
 
-    return agree(str(files.train_root), sample, probed, channels, lambda path: path.name)
+    return agree(str(files.train_root), sample, probed, asked, lambda path: path.name)
 
 
 def printable(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ def _size(file: Path) -> int:
 
 
 def _told(domain: Domain) -> list[Any]:
+    if domain.units is not None:
+        return [str(domain.units), *_told(replace(domain, units=None))]
     if domain.state is not None:
         return [domain.channels, domain.dtype, domain.names, domain.state]
     states = (

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from unpaired.data.decode import Pixels
+from unpaired.data.units import Span, is_span
 from unpaired.errors import UserError
 
 Mode = Literal["resize-crop", "crop", "scale-width", "none"]
@@ -39,11 +40,17 @@ class ImageConfig:
     oversize: float = 1.75
     """JPEGs are decoded at a half, a quarter or an eighth if that leaves so many times `load`
     (resize-crop); how far off that is stands in docs/data.md. Not below 1."""
+    range: Span | None = None
+    """Two values of the files that stand for -1 and 1; what lies beyond is clipped. Then files may
+    be 8 to 32 bits with or without sign, or floats (TIFF). None: 0 to the largest of 8 or 16
+    bits."""
     mode_y: Mode | None = None
     load_y: int | None = None
     interpolation_y: Interpolation | None = None
     flip_y: bool | None = None
     rotate_y: bool | None = None
+    range_y: Span | None = None
+    """Without it `range` counts for Y too; 0 255 is all of 8 bits."""
 
     def __post_init__(self) -> None:
         for name in ("load", "load_y"):
@@ -52,6 +59,13 @@ class ImageConfig:
                 raise UserError(
                     f"--images.{name.replace('_', '-')} is {value}; give 1 pixel or more"
                 )
+        for name in ("range", "range_y"):
+            span = getattr(self, name)
+            if span is not None and not is_span(span):
+                raise UserError(
+                    f"--images.{name.replace('_', '-')} is {span[0]:g} {span[1]:g}; give two "
+                    "finite numbers, the lower one first"
+                )
         if not 1 <= self.oversize < math.inf:
             raise UserError(f"--images.oversize is {self.oversize}; give 1 or more, for example 2")
 
@@ -59,7 +73,13 @@ class ImageConfig:
         """The settings of one domain, without overrides."""
         if domain == "x":
             return ImageConfig(
-                self.mode, self.load, self.interpolation, self.flip, self.rotate, self.oversize
+                self.mode,
+                self.load,
+                self.interpolation,
+                self.flip,
+                self.rotate,
+                self.oversize,
+                self.range,
             )
         return ImageConfig(
             self.mode if self.mode_y is None else self.mode_y,
@@ -68,6 +88,7 @@ class ImageConfig:
             self.flip if self.flip_y is None else self.flip_y,
             self.rotate if self.rotate_y is None else self.rotate_y,
             self.oversize,
+            self.range if self.range_y is None else self.range_y,
         )
 
     def load_size(self, size: int) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from unpaired.data.collection import Collection, collection, of_shards, of_table
 from unpaired.data.decode import probe, read_picture
 from unpaired.data.domains import DataSet, Domain
-from unpaired.data.headers import PROBED, Agreed, agree, converted
+from unpaired.data.headers import PROBED, Agreed, Asked, agree, converted
 from unpaired.data.layouts import held_out_name
 from unpaired.data.opening import Encoded
 from unpaired.data.order import spread
@@ -19,6 +19,7 @@ from unpaired.data.picture import Pixels
 from unpaired.data.remote import glob
 from unpaired.data.shards import STREAM
 from unpaired.data.tables import PREFIX, Table, splits_of, table_of
+from unpaired.data.units import Span
 from unpaired.errors import UserError
 
 FAR = 64  # pictures whose headers are read before a start, where each costs a request
@@ -28,8 +29,7 @@ def open_packed(
     data: str | None,
     x: str | None,
     y: str | None,
-    channels_x: int | None,
-    channels_y: int | None,
+    asked: tuple[Asked, Asked],
     paired: bool,
 ) -> DataSet:
     """As `open_dataset`, where at least one of the two is packed.
@@ -50,7 +50,7 @@ def open_packed(
             "pairs are found in folders, and in tables with both pictures in a row: "
             "--data 'hf://NAME?x=COLUMN&y=COLUMN'"
         )
-    agreed = [_agreed(c, asked) for c, asked in zip(train, (channels_x, channels_y))]
+    agreed = [_agreed(c, own) for c, own in zip(train, asked)]
     skipped = [both for c in train for both in c.alone]
     skipped += [(c.names[i], why) for c, own in zip(train, agreed) for i, why in own.bad.items()]
     bad = [set(own.bad) for own in agreed]
@@ -107,22 +107,27 @@ def _two(tables: Iterable[Table]) -> Two:
     return x, y
 
 
-def _agreed(c: Collection, channels: int | None) -> Agreed:
+def _agreed(c: Collection, asked: Asked) -> Agreed:
     """Read the headers of some pictures: of many where that is cheap."""
     count = len(c.names)
     if c.arrival is not None:
         sample = list(range(min(FAR, int((c.arrival.block == c.arrival.block[0]).sum()))))
     else:
         sample = spread(count, FAR if c.far else PROBED)
-    return agree(c.title, sample, lambda i: probe(c.fetch(i)), channels, lambda i: c.names[i])
+
+    def probed(i: int) -> tuple[int, str]:
+        return probe(c.fetch(i), any_type=asked.span is not None)
+
+    return agree(c.title, sample, probed, asked, lambda i: c.names[i])
 
 
 def _domain(c: Collection, agreed: Agreed, kept: Sequence[int]) -> Domain:
     chosen = np.array(kept, dtype=np.int64)
-    reader = _ReadFetched(c.fetch, chosen, agreed.channels, agreed.dtype)
+    channels, dtype, units = agreed.channels, agreed.dtype, agreed.units
+    reader = _ReadFetched(c.fetch, chosen, channels, dtype, units.span if units else None)
     names = tuple(c.names[i] for i in kept)
     arrival = None if c.arrival is None else c.arrival.subset(kept)
-    return Domain(names, reader, agreed.channels, agreed.dtype, None, c.state, arrival)
+    return Domain(names, reader, channels, dtype, None, c.state, arrival, units)
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,9 @@ class _ReadFetched:
     kept: NDArray[np.int64]
     channels: int
     dtype: str
+    span: Span | None
 
     def __call__(self, index: int, at_least: int | None = None) -> Pixels:
         file = self.fetch(int(self.kept[index]))
-        return converted(file, read_picture(file, at_least).on_white(), self.channels, self.dtype)
+        pixels = read_picture(file, at_least, self.span).on_white()
+        return converted(file, pixels, self.channels, self.dtype)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unpaired.data.units import Units
+
 Pixels = NDArray[Any]
 """(H, W, C), uint8 or uint16."""
 
@@ -28,10 +30,15 @@ class UnreadableImage(Exception):  # noqa: N818 - the file is at fault, not the 
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded file: `pixels` (H, W, C), uint8 or uint16, and `alpha` (H, W) if it has one."""
+    """A decoded file: `pixels` (H, W, C), uint8 or uint16, and `alpha` (H, W) if it has one.
+
+    Attributes:
+        units: what uint16 levels stand for, in which they are written; None: for themselves.
+    """
 
     pixels: Pixels
     alpha: Pixels | None = None
+    units: Units | None = None
 
     def on_white(self) -> Pixels:
         """The pixels composited on white; what training sees."""

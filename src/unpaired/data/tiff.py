@@ -1,7 +1,8 @@
-"""TIFF as tifffile reads it: 8 and 16 bits, any number of channels."""
+"""TIFF as tifffile reads it: any number of channels, any type."""
 
 from __future__ import annotations
 
+import struct
 import zlib
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +18,8 @@ from unpaired.data.picture import (
     check_size,
     oriented,
 )
+from unpaired.data.units import PLAIN as PLAIN_TYPES
+from unpaired.data.units import TYPES
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 GREY = (tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK)
@@ -25,20 +28,44 @@ PLAIN, DEFLATES = 1, (8, 32946)  # compressions that need nothing but Python
 ROWS = 1 << 20  # bytes that are inflated at once
 
 
-def first_page(path: Path, tiff: tifffile.TiffFile) -> tifffile.TiffPage:
-    """Raises: UnreadableImage if it is too large or its pixels have no known range."""
+def first_page(path: Path, tiff: tifffile.TiffFile, *, any_type: bool = False) -> tifffile.TiffPage:
+    """Raises: UnreadableImage if it is too large, or its pixels have no known range.
+
+    Args: any_type: of TYPES, not uint8 and uint16 alone.
+    """
     page = tiff.pages[0]
     if not isinstance(page, tifffile.TiffPage):
         raise UnreadableImage(path, "no full first page")
+    if _next_page(tiff, page) >= tiff.filehandle.size:  # with it goes what says what it is
+        raise UnreadableImage(path, "cut short")
     check_size(path, page.imagewidth, page.imagelength)
     if not left_to_pillow(page):
-        if page.dtype not in (np.uint8, np.uint16):
-            raise UnreadableImage(path, f"{page.dtype} pixels have no known range")
-        if page.bitspersample != page.dtype.itemsize * 8:
+        kind = str(page.dtype)
+        if page.dtype is None or kind not in TYPES:
+            raise UnreadableImage(path, f"{kind} pixels can't be read")
+        if not any_type and kind not in PLAIN_TYPES:
+            raise UnreadableImage(path, f"{kind} pixels have no known range")
+        if not any_type and page.bitspersample != page.dtype.itemsize * 8:
             raise UnreadableImage(path, f"{page.bitspersample}-bit pixels have no known range")
+        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and kind not in PLAIN_TYPES:
+            raise UnreadableImage(path, f"0 is white in it, which has no meaning with {kind}")
         if page.imagedepth != 1:
             raise UnreadableImage(path, f"a volume of {page.imagedepth} layers")
+    elif page.bitspersample > 8 and page.photometric not in (*GREY, tifffile.PHOTOMETRIC.RGB):
+        space = getattr(page.photometric, "name", page.photometric)
+        reason = f"{page.bitspersample}-bit {space} would lose bits; convert it to RGB first"
+        raise UnreadableImage(path, reason)
     return page
+
+
+def _next_page(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> int:
+    """Where the page after it should be; 0: it is the last."""
+    form, file = tiff.tiff, tiff.filehandle
+    file.seek(page.offset)
+    (tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+    file.seek(page.offset + form.tagnosize + tags * form.tagsize)
+    (place,) = struct.unpack(form.offsetformat, file.read(form.offsetsize))
+    return int(place)
 
 
 def left_to_pillow(page: tifffile.TiffPage) -> bool:
@@ -68,14 +95,7 @@ def read_page(path: Path, page: tifffile.TiffPage, file: BinaryIO) -> Picture:
     Raises: UnreadableImage, or whatever tifffile raises on a bad file.
     """
     check_segments(path, page, file)
-    try:
-        values = page.asarray()
-    except (ValueError, ImportError) as error:
-        if isinstance(error, ValueError) and "imagecodecs" not in str(error):
-            raise
-        packing = getattr(page.compression, "name", page.compression)
-        reason = f"its compression, {packing}, needs `pip install imagecodecs`"
-        raise UnreadableImage(path, reason) from None
+    values = unpacked(path, page, page)
     values = values.transpose(1, 2, 0) if page.axes == "SYX" else values
     values = values[:, :, None] if page.axes == "YX" else values
     if values.shape != (page.imagelength, page.imagewidth, page.samplesperpixel):
@@ -85,10 +105,31 @@ def read_page(path: Path, page: tifffile.TiffPage, file: BinaryIO) -> Picture:
     alpha = values[:, :, -1].copy() if has_alpha(page) else None
     pixels = values if alpha is None else np.ascontiguousarray(values[:, :, :-1])
     if alpha is not None and PREMULTIPLIED in {int(kind) for kind in page.extrasamples}:
+        if str(page.dtype) not in PLAIN_TYPES:
+            raise UnreadableImage(path, f"{page.dtype} values multiplied with alpha")
         pixels = _unmultiplied(pixels, alpha)
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
         pixels = np.iinfo(pixels.dtype).max - pixels
     return Picture(pixels, alpha)
+
+
+def unpacked(
+    path: Path, what: tifffile.TiffPage | tifffile.TiffPageSeries, page: tifffile.TiffPage
+) -> Pixels:
+    """Its values as tifffile decodes them.
+
+    Args: page: says how it is compressed.
+    Raises: UnreadableImage if a package is missing; whatever tifffile raises on a bad file.
+    """
+    try:
+        values: Pixels = what.asarray()
+    except (ValueError, ImportError) as error:
+        if isinstance(error, ValueError) and "imagecodecs" not in str(error):
+            raise
+        packing = getattr(page.compression, "name", page.compression)
+        reason = f"its compression, {packing}, needs `pip install imagecodecs`"
+        raise UnreadableImage(path, reason) from None
+    return values
 
 
 def check_segments(path: Path, page: tifffile.TiffPage, file: BinaryIO | None) -> None:

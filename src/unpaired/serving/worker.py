@@ -126,7 +126,9 @@ class Worker(LitAPI):  # type: ignore[misc]  # litserve has no types
         for place, job in enumerate(x):
             assert isinstance(job, Job)
             try:
-                read.append((place, job, read_picture(Member("the picture", job.content))))
+                span = self.tilers[job.model, job.direction].span
+                picture = read_picture(Member("the picture", job.content), span=span)
+                read.append((place, job, picture))
             except UnreadableImage as error:
                 answers[place] = Answer(422, f"The picture can't be read: {error.reason}.")
         made = self._translate(x[0], [picture for _, _, picture in read]) if read else []

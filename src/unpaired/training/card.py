@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from unpaired.data.units import Units
 from unpaired.errors import UserError, reason_of
 from unpaired.training.parsing import parse
 
@@ -46,13 +47,24 @@ class Card:
     score: float | None = None
     """Validation score at this step, lower is better, if one was taken."""
     format: int = FORMAT
+    units_x: Units | None = None
+    """What the levels of `dtype_x` stand for in the files of X; None: for themselves."""
+    units_y: Units | None = None
 
     def __post_init__(self) -> None:
         numbers = (self.channels_x, self.channels_y, self.size, self.multiple)
         if min(numbers) < 1 or not {self.dtype_x, self.dtype_y} <= {"uint8", "uint16"}:
             raise ValueError("a size, channel count or type that no checkpoint has")
+        for units, dtype in ((self.units_x, self.dtype_x), (self.units_y, self.dtype_y)):
+            if units is not None and dtype != "uint16":
+                raise ValueError(f"units of {dtype}")
         if not self.directions or not set(self.directions) <= {"x2y", "y2x"}:
             raise ValueError(f"directions {self.directions}")
+
+    def units(self, direction: str) -> tuple[Units | None, Units | None]:
+        """Of what goes in, and of what comes out."""
+        both = self.units_x, self.units_y
+        return both if direction == "x2y" else both[::-1]
 
 
 def read_card(checkpoint: Path) -> Card:

@@ -32,4 +32,6 @@ def describe(trainer: Trainer, data: DataSet, epoch: float, score: float | None)
         epoch=epoch,
         preset=config.preset,
         score=score,
+        units_x=data.train_x.units,
+        units_y=data.train_y.units,
     )

@@ -35,6 +35,8 @@ def data_of(
         config.y,
         channels_x=channels_x,
         channels_y=channels_y,
+        range_x=config.images.of("x").range,
+        range_y=config.images.of("y").range,
         paired=KINDS[config.method].paired if paired is None else paired,
         swap=config.swap,
     )

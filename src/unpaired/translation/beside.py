@@ -13,6 +13,7 @@ import PIL.Image
 
 from unpaired.data.decode import Picture
 from unpaired.data.showing import as_rgb
+from unpaired.data.units import Units
 from unpaired.training.card import Card
 from unpaired.whole import write_whole
 
@@ -92,8 +93,8 @@ def _shown(picture: Picture) -> PIL.Image.Image:
 
 def description(card: Card, computes: str) -> str:
     """A translator as a small HTML table."""
-    channels = f"{_domain(card.channels_x, card.dtype_x)} (X), "
-    channels += f"{_domain(card.channels_y, card.dtype_y)} (Y)"
+    channels = f"{_domain(card.channels_x, card.dtype_x, card.units_x)} (X), "
+    channels += f"{_domain(card.channels_y, card.dtype_y, card.units_y)} (Y)"
     rows = {
         "method": card.method + (f", preset {card.preset}" if card.preset else ""),
         "trained on": f"{card.data}, {card.size} x {card.size} pixels",
@@ -110,5 +111,5 @@ def description(card: Card, computes: str) -> str:
     return f"<table>{cells}</table>"
 
 
-def _domain(channels: int, dtype: str) -> str:
-    return f"{channels} x {dtype.removeprefix('uint')} bits"
+def _domain(channels: int, dtype: str, units: Units | None) -> str:
+    return f"{channels} x {units or dtype.removeprefix('uint') + ' bits'}"

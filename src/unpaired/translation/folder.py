@@ -179,7 +179,7 @@ class _FolderRun(Conveyor):
             return "skip"
         if self.tiler and self.tiler.streams(path_of(job.source)):
             return "stream"
-        return read_picture(job.source)
+        return read_picture(job.source, span=self.tiler.span if self.tiler else None)
 
     def instead(self, job: Job, what: str) -> None:
         if what == "skip":

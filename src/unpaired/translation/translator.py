@@ -21,6 +21,8 @@ from unpaired.data.decode import (
     with_channels,
     with_dtype,
 )
+from unpaired.data.ranges import NotFiniteError, in_levels, in_units
+from unpaired.data.units import PLAIN, TYPES, Span
 from unpaired.errors import UserError
 from unpaired.training.card import Card
 from unpaired.translation.beside import Comparison, description
@@ -109,7 +111,8 @@ class Translator(ABC):
         """Translate one image or a sequence of them; you get what you gave.
 
         A Pillow image gives a Pillow image, upright, with its alpha. An array (H, W, C) of uint8 or
-        uint16 gives an array of the target domain's channels and type. Grey and colour are
+        uint16 gives an array of the target domain's channels and type; if the run was given a range
+        (`card.units_x`, `card.units_y`), arrays are of any type, in its units. Grey and colour are
         converted as the source domain needs them. Images that are padded to one size go through the
         network together: a sequence is one batch per size, so keep it as short as memory asks.
 
@@ -119,10 +122,11 @@ class Translator(ABC):
         if alone := isinstance(image, (PIL.Image.Image, np.ndarray)):
             image = [image]
         images = list(image)
-        made = self.pictures([_picture(one) for one in images], direction)
+        span = self.span(direction)
+        made = self.pictures([_picture(one, span) for one in images], direction)
         results = [
             _to_pillow(picture) if isinstance(one, PIL.Image.Image) else picture.pixels
-            for one, picture in zip(images, made)
+            for one, picture in zip(images, map(in_units, made))
         ]
         return results[0] if alone else results
 
@@ -138,8 +142,8 @@ class Translator(ABC):
         Raises: UserError as `__call__`; ValueError if there are no images.
         """
         several = [images] if isinstance(images, (PIL.Image.Image, np.ndarray)) else images
-        before = [_picture(one) for one in several]
         way = self.direction(direction)
+        before = [_picture(one, self.span(way)) for one in several]
         return Comparison(tuple(before), tuple(self.pictures(before, way)), way)
 
     def __repr__(self) -> str:
@@ -153,14 +157,17 @@ class Translator(ABC):
     def pictures(self, pictures: Sequence[Picture], direction: str | None = None) -> list[Picture]:
         """Translate pictures of any sizes, those that are padded to one size together.
 
-        Alpha is carried over as it is. The network sees transparent pixels on white, as it did in
-        training, so that colours hidden beneath them don't matter.
+        Where the source has a range, pictures are in levels, as `read_picture` with `span` gives
+        them; so are the results, which know their units. Alpha is carried over as it is. The
+        network sees transparent pixels on white, as it did in training, so that colours hidden
+        beneath them don't matter.
 
         Raises: UserError as `__call__`, and where what the network gives is not finite.
         """
         way = self.direction(direction)
         channels = self.card.channels_x if way == "x2y" else self.card.channels_y
         dtype = self.card.dtype_y if way == "x2y" else self.card.dtype_x
+        _, units = self.card.units(way)
         by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
         for i, picture in enumerate(pictures):
             by_size[self.padded(*picture.pixels.shape[:2])].append(i)
@@ -171,7 +178,7 @@ class Translator(ABC):
                 height, width = pictures[i].pixels.shape[:2]
                 alpha = pictures[i].alpha
                 alpha = None if alpha is None else with_dtype(alpha, dtype)
-                made[i] = Picture(from_unit(finite(unit[:height, :width]), dtype), alpha)
+                made[i] = Picture(from_unit(finite(unit[:height, :width]), dtype), alpha, units)
         return [picture for picture in made if picture is not None]
 
     def direction(self, requested: str | None) -> Direction:
@@ -180,6 +187,11 @@ class Translator(ABC):
         Raises: UserError if the run cannot translate that way.
         """
         return chosen(self.card, requested)
+
+    def span(self, direction: str | None = None) -> Span | None:
+        """The values of the source that stand for -1 and 1; None: the range of its type."""
+        units, _ = self.card.units(self.direction(direction))
+        return units.span if units else None
 
     def units(self, images: NDArray[np.float32], direction: Direction) -> NDArray[np.float32]:
         """(N, H, W, C) in [-1, 1] -> (N, H, W, C') in [-1, 1], any H and W; one call."""
@@ -237,26 +249,36 @@ def finite(unit: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit
 
 
-def _picture(image: object) -> Picture:
+def _picture(image: object, span: Span | None) -> Picture:
     """What the network is to see of an image in memory, and its alpha."""
     if isinstance(image, np.ndarray):
-        if image.dtype not in (np.uint8, np.uint16) or image.ndim != 3 or 0 in image.shape:
+        known = PLAIN if span is None else TYPES
+        if str(image.dtype) not in known or image.ndim != 3 or 0 in image.shape:
             raise TypeError(
-                f"give (H, W, C) arrays of uint8 or uint16, not {image.shape} {image.dtype}"
+                f"give (H, W, C) arrays of {' or '.join(known)}, not {image.shape} {image.dtype}"
             )
-        return Picture(image)
-    if not isinstance(image, PIL.Image.Image):
+        picture = Picture(image)
+    elif isinstance(image, PIL.Image.Image):
+        picture = picture_of(image, any_type=span is not None)
+    else:
         raise TypeError("give a Pillow image, a (H, W, C) array, or a sequence of these")
-    return picture_of(image)
+    try:
+        return picture if span is None else in_levels(picture, span)
+    except NotFiniteError as error:
+        raise UserError(f"the image can't be translated: {error}") from None
 
 
 def _to_pillow(picture: Picture) -> PIL.Image.Image:
-    """8 bits: L, LA, RGB or RGBA; 16 bits: grey only, as Pillow has nothing else."""
+    """8 bits: L, LA, RGB or RGBA; others: grey only, as Pillow has nothing else."""
     pixels = picture.pixels
     if picture.alpha is not None:
         pixels = np.dstack([pixels, picture.alpha])
     channels = pixels.shape[2]
-    if channels > 4 or (pixels.dtype == np.uint16 and channels > 1):
+    if pixels.dtype not in (np.uint8, np.uint16):  # it knows 32 bits with sign, and single floats
+        wide = np.float32 if pixels.dtype.kind == "f" else np.int32
+        if np.can_cast(pixels.dtype, wide, "same_kind" if wide is np.float32 else "safe"):
+            pixels = pixels.astype(wide)
+    if channels > 4 or (pixels.dtype != np.uint8 and channels > 1) or pixels.dtype == np.uint32:
         raise UserError(
             f"Pillow has no images of {channels} channels in {pixels.dtype}; pass a numpy array"
         )

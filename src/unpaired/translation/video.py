@@ -89,6 +89,11 @@ def translate_video(
     way = translator.direction(direction)
     if not 0 <= smooth < 1:
         raise UserError(f"--smooth is {smooth}; give 0 or more, less than 1")
+    if translator.span(way):
+        raise UserError(
+            "films hold 0 to 255, but this run takes values of another range (its --images.range); "
+            "translate pictures"
+        )
     container, codec, options = _checked(source, out, overwrite)
     smoothed = Smoothed(smooth) if smooth else None
     network = None

@@ -45,6 +45,7 @@ class Label:
         card, forth = self.card, self.direction == "x2y"
         ends = [(card.channels_x, card.dtype_x), (card.channels_y, card.dtype_y)]
         (channels_in, dtype_in), (channels_out, dtype_out) = ends if forth else ends[::-1]
+        units_in, units_out = (units and asdict(units) for units in card.units(self.direction))
         common = {"layout": "NCHW", "dtype": "float32", "range": [-1, 1]}
         tree = {
             "format": FORMAT,
@@ -57,7 +58,7 @@ class Label:
                 "name": INPUT,
                 **common,
                 "channels": channels_in,
-                "range_stands_for": dtype_in,
+                "range_stands_for": units_in or dtype_in,
                 "sides_are_multiples_of": card.multiple,
                 "smallest_side": self.smallest,
             },
@@ -65,7 +66,7 @@ class Label:
                 "name": OUTPUT,
                 **common,
                 "channels": channels_out,
-                "range_stands_for": dtype_out,
+                "range_stands_for": units_out or dtype_out,
             },
             "card": asdict(card),
         }

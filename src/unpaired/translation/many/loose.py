@@ -107,7 +107,7 @@ class _LooseRun(Conveyor):
             return "give up"
         if isinstance(job.source, Path) and self.tiler.streams(job.source):
             return "stream"
-        return read_picture(job.source)
+        return read_picture(job.source, span=self.tiler.span)
 
     def instead(self, job: Job, what: str) -> None:
         assert isinstance(job, Fetched)

@@ -115,7 +115,7 @@ class _ShardRun(Conveyor):
         self, tiler: Tiler, place: str, made: tarfile.TarFile, format: Format | None
     ) -> None:
         super().__init__(tiler.pictures, format)
-        self.place, self.made = place, made
+        self.place, self.made, self.span = place, made, tiler.span
         self.ready: dict[int, tuple[tarfile.TarInfo, bytes] | None] = {}
         self.next = 0
 
@@ -144,7 +144,7 @@ class _ShardRun(Conveyor):
             return 0
 
     def read(self, job: Job) -> Picture | str:
-        return read_picture(job.source)
+        return read_picture(job.source, span=self.span)
 
     def write(self, place: Path, content: bytes) -> object:
         return place.suffix, content

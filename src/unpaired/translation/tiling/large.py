@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from unpaired.data.decode import Picture, from_unit, with_dtype
 from unpaired.data.memory import free_memory
+from unpaired.data.units import Units
 from unpaired.errors import UserError
 from unpaired.methods.base import Direction, Method
 from unpaired.training.precision import autocast
@@ -47,6 +48,8 @@ class Prepared:
     dtype: torch.dtype
     pixels: str
     """Type of the translation's pixels."""
+    units: Units | None
+    """What they stand for."""
 
     def pieces(self, found: Iterable[tuple[int, Tensor]]) -> Iterator[Picture]:
         """(top, rows) in [-1, 1] -> pictures without the padding, with the source's alpha."""
@@ -58,7 +61,7 @@ class Prepared:
             alpha = self.source.rows(top, bottom).alpha
             if alpha is not None:
                 alpha = with_dtype(np.ascontiguousarray(alpha), self.pixels)
-            yield Picture(from_unit(finite(unit.cpu().numpy()), self.pixels), alpha)
+            yield Picture(from_unit(finite(unit.cpu().numpy()), self.pixels), alpha, self.units)
 
 
 def prepare(translator: TorchTranslator, source: Source, direction: str | None) -> Prepared:
@@ -77,6 +80,7 @@ def prepare(translator: TorchTranslator, source: Source, direction: str | None) 
         source,
         dtype,
         card.dtype_y if way == "x2y" else card.dtype_x,
+        card.units(way)[1],
     )
 
 

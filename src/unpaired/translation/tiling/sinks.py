@@ -10,6 +10,7 @@ import numpy as np
 import tifffile
 
 from unpaired.data.decode import Picture, Pixels
+from unpaired.data.ranges import in_units
 from unpaired.translation.tiling.sources import unnamed
 from unpaired.whole import passing_name
 
@@ -37,7 +38,7 @@ def _write(path: Path, pieces: Iterator[Picture], height: int, width: int) -> No
     first = next(pieces)
     stacked = _stacked(first)
     channels, alpha = stacked.shape[2], first.alpha is not None
-    colour = channels - alpha == 3
+    colour = channels - alpha == 3 and stacked.dtype in (np.uint8, np.uint16)
     levels = _levels(height, width)
     options: dict[str, Any] = {
         "photometric": "rgb" if colour else "minisblack",
@@ -106,9 +107,11 @@ class _Halved:
     def add(self, rows: Pixels) -> None:
         """An even number of rows, but for the last."""
         height, width = len(rows) // 2, self.kept.shape[1]
-        four = rows[: 2 * height, : 2 * width].astype(np.uint32)
+        four = rows[: 2 * height, : 2 * width]
+        exact = four.dtype.kind == "f"
+        four = four.astype(np.float64 if exact else np.int64)
         four = four.reshape(height, 2, width, 2, -1).sum(axis=(1, 3))
-        self.kept[self.top : self.top + height] = (four + 2) // 4
+        self.kept[self.top : self.top + height] = four / 4 if exact else (four + 2) // 4
         self.top += height
 
     def pieces(self) -> Iterator[Pixels]:
@@ -118,7 +121,9 @@ class _Halved:
 
 
 def _stacked(piece: Picture) -> Pixels:
-    return piece.pixels if piece.alpha is None else np.dstack([piece.pixels, piece.alpha])
+    """In the units of the file, alpha behind."""
+    stored = in_units(piece)
+    return stored.pixels if stored.alpha is None else np.dstack([stored.pixels, stored.alpha])
 
 
 def _extra_samples(channels: int, colour: bool, alpha: bool) -> list[str] | None:

@@ -19,7 +19,10 @@ from unpaired.data.decode import (
     UnreadableImage,
     read_picture,
 )
+from unpaired.data.ranges import NotFiniteError, in_levels
+from unpaired.data.stacks import planes_of
 from unpaired.data.tiff import check_segments
+from unpaired.data.units import PLAIN, TYPES, Span
 from unpaired.errors import UserError, reason_of
 
 HELD = 256 * 2**20
@@ -53,13 +56,18 @@ class Held:
 class TiledTIFF:
     """A TIFF (or BigTIFF) of tiles or strips: the first page, decoded segment by segment."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises: ValueError if its pixels need more than decoding: see `plain`."""
-        self.path = path
+    def __init__(self, path: Path, span: Span | None = None) -> None:
+        """Args: span: as for `read_picture`.
+
+        Raises: ValueError if its pixels need more than decoding: see `plain`.
+        """
+        self.path, self.span = path, span
         self.file = tifffile.TiffFile(path)
         page = self.file.pages[0]
-        if not isinstance(page, tifffile.TiffPage) or not plain(page):
+        if not isinstance(page, tifffile.TiffPage) or not plain(page, any_type=span is not None):
             raise ValueError("not a plain TIFF")
+        if planes_of(path, self.file):
+            raise ValueError("a picture of several pages")
         check_segments(path, page, None)
         self.page = page
         self.height, self.width = page.imagelength, page.imagewidth
@@ -75,9 +83,13 @@ class TiledTIFF:
         bands = range(top // self.depth, -(-bottom // self.depth))
         values = np.concatenate([self._band(i) for i in bands])
         values = values[top - bands[0] * self.depth :][: bottom - top]
+        picture = Picture(values)
         if self.alpha:
-            return Picture(values[:, :, :-1], values[:, :, -1])
-        return Picture(values)
+            picture = Picture(values[:, :, :-1], values[:, :, -1])
+        try:
+            return picture if self.span is None else in_levels(picture, self.span)
+        except NotFiniteError as error:
+            raise UnreadableImage(self.path, str(error)) from None
 
     def _band(self, number: int) -> Pixels:
         """(depth, W, C): a row of tiles, or a strip; fewer rows at the lower edge."""
@@ -107,11 +119,14 @@ class TiledTIFF:
         return band
 
 
-def plain(page: tifffile.TiffPage) -> bool:
-    """Whether segments decode to the pixels: upright grey or colour, 8 or 16 bits, interleaved."""
+def plain(page: tifffile.TiffPage, *, any_type: bool) -> bool:
+    """Whether segments decode to the pixels: upright grey or colour, 8 or 16 bits, interleaved.
+
+    Args: any_type: all of TYPES.
+    """
     tag = page.tags.get("Orientation")
     return (
-        page.dtype in (np.uint8, np.uint16)
+        str(page.dtype) in (TYPES if any_type else PLAIN)
         and page.photometric in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
         and page.planarconfig == tifffile.PLANARCONFIG.CONTIG
         and page.imagedepth == 1
@@ -119,16 +134,17 @@ def plain(page: tifffile.TiffPage) -> bool:
     )
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, span: Span | None = None) -> Source:
     """A picture file: a plain TIFF is read piece by piece; any other is decoded once, and what was
     decoded lies in an unnamed file from then on.
 
+    Args: span: as for `read_picture`.
     Raises: UnreadableImage, UserError if there is no room for that file.
     """
     if path.suffix.lower() in (".tif", ".tiff", ".svs", ".btf"):
         with contextlib.suppress(ValueError, tifffile.TiffFileError):  # no plain one
-            return TiledTIFF(path)
-    return Held(_spilled(read_picture(path)))
+            return TiledTIFF(path, span)
+    return Held(_spilled(read_picture(path, span=span)))
 
 
 def unnamed(shape: tuple[int, ...], dtype: Any) -> Pixels:

@@ -54,6 +54,8 @@ class Tiler:
     ) -> None:
         self.translator, self.way = translator, translator.direction(direction)
         self.on_error, self.on_sweep = on_error, on_sweep
+        self.span = translator.span(self.way)
+        """As `read_picture` wants it for what is translated here."""
         self.tiles = tiles
         self.whole = WHOLE if tiles == "auto" else 0 if tiles in ("exact", "fast") else math.inf
         """Pixels up to which a picture goes through the network as a whole."""
@@ -158,7 +160,7 @@ class Tiler:
 
         Raises: UnreadableImage, UserError, OSError.
         """
-        source = open_source(path)
+        source = open_source(path, self.span)
         self.in_pieces(source, lambda p: write_tiff(place, p, source.height, source.width))
 
 
@@ -168,7 +170,7 @@ def _pixels(path: Path) -> int:
         if path.suffix.lower() in (".tif", ".tiff", ".btf"):
             with as_unreadable(path), opened(path) as file, tifffile.TiffFile(file) as tiff:
                 page = tiff.pages[0]
-                if isinstance(page, tifffile.TiffPage) and plain(page):
+                if isinstance(page, tifffile.TiffPage) and plain(page, any_type=True):
                     return int(page.imagelength * page.imagewidth)
         width, height = measure(path)
     except UnreadableImage:  # whoever decodes it says why
@@ -178,6 +180,7 @@ def _pixels(path: Path) -> int:
 
 def _joined(pieces: list[Picture]) -> Picture:
     pixels = np.concatenate([piece.pixels for piece in pieces])
-    if pieces[0].alpha is None:
-        return Picture(pixels)
-    return Picture(pixels, np.concatenate([p.alpha for p in pieces if p.alpha is not None]))
+    alpha = None
+    if pieces[0].alpha is not None:
+        alpha = np.concatenate([p.alpha for p in pieces if p.alpha is not None])
+    return Picture(pixels, alpha, pieces[0].units)
