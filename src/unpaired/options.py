@@ -7,7 +7,8 @@ import difflib
 import io
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from unpaired.errors import UserError
@@ -23,11 +24,62 @@ NOT_A_NUMBER = {
 }
 """What tyro says of a value that is no number, and what was wanted."""
 
+REFERENCE = {
+    "--dataroot": "--data",
+    "--name": "--out",
+    "--checkpoints-dir": "--out",
+    "--results-dir": "--out",
+    "--gpu-ids": "--device",
+    "--input-nc": "--channels-x",
+    "--output-nc": "--channels-y",
+    "--ngf": "--filters",
+    "--ndf": "--discriminator.filters",
+    "--netG": "--blocks, or --generator.kind",
+    "--netD": "--discriminator.kind",
+    "--n-layers-D": "--discriminator.layers",
+    "--norm": "--generator.norm",
+    "--num-threads": "--workers",
+    "--batch-size": "--batch",
+    "--load-size": "--images.load",
+    "--crop-size": "--size",
+    "--preprocess": "--images.mode",
+    "--no-flip": "--images.no-flip",
+    "--n-epochs": "--epochs, which counts all of them",
+    "--lr": "--optimizer.lr",
+    "--beta1": "--optimizer.beta1",
+    "--lr-policy": "--schedule.kind",
+    "--gan-mode": "--loss.adversarial",
+    "--lambda-A": "--loss.cycle-x",
+    "--lambda-B": "--loss.cycle-y",
+    "--lambda-identity": "--loss.identity, times the weight of the cycle",
+    "--lambda-L1": "--loss.l1",
+    "--pool-size": "--history",
+    "--save-latest-freq": "--checkpoint-every",
+    "--print-freq": "--log-every",
+    "--display-freq": "--sample-every",
+    "--continue-train": "--resume",
+}
+"""Options of the authors' PyTorch code, and what they are here; docs/from-reference.md has all."""
+
 
 def nearest(word: str, known: Any) -> str:
     """A hint at the known name that `word` was meant to be; empty if none is near."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+def nearest_option(word: str, known: Sequence[str]) -> str:
+    """A hint at the option that `word` was meant to be, where it is a longer word for one, a
+    shorter one, or the reference code's; else empty.
+    """
+    word = word.replace("_", "-")
+    if (theirs := REFERENCE.get(word)) and theirs.split(",")[0] in known:
+        return f" (the reference code's; here it is {theirs})"
+    whole = [option for option in known if word.startswith((f"{option}-", f"{option}."))]
+    begun = [option for option in known if option.startswith(word)]
+    if whole or begun:
+        return f" (did you mean {max(whole, key=len) if whole else begun[0]}?)"
+    return ""
 
 
 def parse(kind: Callable[..., T], arguments: list[str], prog: str, **options: Any) -> T:
@@ -42,14 +94,27 @@ def parse(kind: Callable[..., T], arguments: list[str], prog: str, **options: An
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
             return tyro.cli(kind, args=arguments, prog=prog, **options)
     except SystemExit:
-        raise UserError(_one_line(said.getvalue(), prog)) from None
+        names = partial(_known, kind, **options)
+        raise UserError(_one_line(said.getvalue(), prog, names)) from None
     finally:
         os.environ.pop("COLUMNS")
         if columns is not None:
             os.environ["COLUMNS"] = columns
 
 
-def _one_line(box: str, prog: str) -> str:
+def _known(kind: Callable[..., Any], **options: Any) -> list[str]:
+    """Every option that tyro's help on `kind` names."""
+    import tyro
+
+    page = io.StringIO()
+    os.environ["COLUMNS"] = "80"  # or there would be several columns; `parse` sets it back
+    with contextlib.redirect_stdout(page), contextlib.suppress(SystemExit):
+        tyro.cli(kind, args=["--help"], **options)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", page.getvalue())
+    return re.findall(r"(?m)(?:^[│| ]*|, )(--[a-z][\w.-]*)", plain)  # one, or --yes, --no-yes
+
+
+def _one_line(box: str, prog: str, names: Callable[[], list[str]]) -> str:
     """The gist of tyro's multi-line complaint: what is wrong, and the nearest option."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
     lines = [line.strip("│|╭╮╰╯─+ ") for line in plain.splitlines()]
@@ -63,7 +128,7 @@ def _one_line(box: str, prog: str) -> str:
         if not option.startswith("-"):
             return f'unexpected argument "{option}"; see {prog} --help'
         meant = next((line.split()[0] for line in text[1:] if line.startswith("--")), None)
-        hint = f" (did you mean {meant}?)" if meant else ""
+        hint = nearest_option(option, names()) or (f" (did you mean {meant}?)" if meant else "")
         return f"unknown option {option}{hint}; see {prog} --help"
     first = first.rstrip(".").replace("Error parsing ", "")
     for pattern, wanted in NOT_A_NUMBER.items():

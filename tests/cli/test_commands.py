@@ -1,5 +1,6 @@
 """The commands do what their help says."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -196,6 +197,8 @@ def test_data_list_and_check_speak(data, capsys, tmp_path):
     said = capsys.readouterr().out
     assert "train_x" in said
     assert "only 7 pictures" in said
+    assert run(["data", "check", "--data", str(data)]) == 0  # as `train` has it
+    assert capsys.readouterr().out == said
     assert json.loads((tmp_path / "j").read_text())["splits"]["train_x"]["pictures"] == 7
 
 
@@ -205,6 +208,18 @@ def test_doctor_names_the_device_the_precision_and_the_room(capsys, tmp_path):
     for word in ("torch", "--precision auto", "memory", "disk", "EffNetLite0"):
         assert word in said
     assert json.loads((tmp_path / "j").read_text())["devices"]["--device auto"]
+
+
+def test_doctor_says_what_a_missing_part_matters_for_and_how_to_get_it(monkeypatch, capsys):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "unpaired.doctor.util.find_spec", lambda name: None if name == "av" else find(name)
+    )
+    assert run(["doctor"]) == 0
+    part = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("  av "))
+    assert part.split(maxsplit=1)[1] == (
+        "missing, matters only for translating films: pip install 'unpaired[video]'"
+    )
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -44,6 +44,8 @@ def place(tmp_path, monkeypatch) -> Path:
     (tmp_path / "liars").mkdir()
     for i in range(3):
         (tmp_path / "liars" / f"{i}.jpg").write_text("not a picture either")
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "state.json").write_text("{}")
     (tmp_path / "a-file").write_text("x")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "something").write_text("x")
@@ -59,6 +61,10 @@ CASES = {
     "unknown method": ("train cyclegam --data good", "did you mean cyclegan"),
     "unknown option": ("train cyclegan --stpes 3", "did you mean --steps"),
     "unknown nested option": ("train cyclegan --loss.cyle 3", "did you mean --loss.cycle"),
+    "a longer word for an option": ("train cyclegan --steps-max 3", "did you mean --steps?"),
+    "half an option": ("train cyclegan --checkp 3", "did you mean --checkpoint-every?"),
+    "an option of the reference code": ("train cyclegan --dataroot good", "here it is --data)"),
+    "one of two words": ("train cyclegan --batch_size 3", "here it is --batch)"),
     "not a number": ("train cyclegan --batch many", "--batch is many; give a whole number"),
     "not a whole number": ("train cyclegan --steps 1.5", "--steps is 1.5; give a whole number"),
     "not a rate": ("train cyclegan --optimizer.lr x", "--optimizer.lr is x; give a number"),
@@ -79,6 +85,8 @@ CASES = {
     "only one domain": ("train cyclegan --x pictures --steps 1", "--y"),
     "data and x": ("train cyclegan --data good --x pictures", "--data and --x"),
     "the same folder twice": ("train cyclegan --x pictures --y pictures", "same folder"),
+    "a saved data set as a folder": ("train cyclegan --x saved --y pictures", "--x hf://saved"),
+    "a saved data set as both": ("train cyclegan --data saved", "--data hf://saved"),
     "missing folder": ("train cyclegan --data nowhere", "nowhere"),
     "missing domain folder": ("train cyclegan --x nowhere --y pictures", "nowhere"),
     "a file for a folder": ("train cyclegan --x a-file --y pictures", "a-file"),
@@ -115,6 +123,7 @@ CASES = {
     "translate with no run": ("translate nowhere pictures --out new", "nowhere"),
     "translate a folder that is no run": ("translate pictures pictures --out new", "not a run"),
     "translate without out": ("translate pictures pictures", "missing --out DIR"),
+    "translate a run without pictures": ("translate pictures", "missing PICTURES..., --out DIR"),
     "translate without anything": ("translate", "missing RUN, --out DIR"),
     "translate without pictures": ("translate pictures --out new", "no pictures to translate"),
     "translate in no batches": ("translate pictures pictures --out new --batch 0", "--batch is 0"),

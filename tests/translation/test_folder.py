@@ -83,6 +83,15 @@ def test_a_bad_image_fails_alone_and_says_why(tmp_path: Path) -> None:
     assert files(tmp_path / "out") == ["good.png"]
 
 
+def test_what_is_named_and_is_no_picture_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("print()")
+    save(tmp_path / "photo.dat", noise(8, 8), format="png")  # its content counts
+    inputs = [tmp_path / "train.py", tmp_path / "photo.dat"]
+    summary = translate_files(negative(), inputs, tmp_path / "out")
+    assert [reason for _, reason in summary.failed] == ["no picture of a kind that is read here"]
+    assert summary.translated == 1
+
+
 @pytest.mark.parametrize("link", ["same", "symlink", "hardlink", "folder link", "other case"])
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_an_input_is_never_overwritten(tmp_path: Path, link: str, overwrite: bool) -> None:

@@ -13,7 +13,7 @@ from tyro.conf import Positional
 
 from unpaired.cli.outputs import check_writable
 from unpaired.errors import UserError
-from unpaired.options import nearest, parse
+from unpaired.options import nearest, parse, take
 from unpaired.telling import note
 from unpaired.whole import write_whole
 
@@ -23,7 +23,8 @@ class CheckOptions:
     """Look a data set over before training: counts, sizes, channels, doubles, unreadable files."""
 
     data: Positional[str | None] = None
-    """A folder with trainA and trainB, or with pictures side by side in train; or a named set."""
+    """A folder with trainA and trainB, or with pictures side by side in train; or a named set. May
+    be given as --data, as to `train`."""
     x: str | None = None
     """Folder of domain X (with --y)."""
     y: str | None = None
@@ -123,6 +124,8 @@ def _get(arguments: list[str]) -> None:
 
 
 def _check(arguments: list[str]) -> None:
+    if (data := take(arguments, "--data")) is not None:  # as `train` has it
+        arguments = [data, *arguments]
     options = parse(CheckOptions, arguments, "unpaired data check")
     from unpaired.data.check import check_dataset
 

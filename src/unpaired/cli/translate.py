@@ -78,6 +78,8 @@ def run(arguments: list[str]) -> int:
     """`unpaired translate RUN PICTURES... --out DIR`."""
     if PIPE in arguments and not any(word.split("=")[0] == "--out" for word in arguments):
         arguments = [*arguments, "--out", PIPE]
+    if len(arguments) == 1 and not arguments[0].startswith("-"):
+        raise UserError("missing PICTURES..., --out DIR; see unpaired translate --help")
     options = parse(TranslateOptions, arguments, "unpaired translate")
     # large memory pages for torch's tensors, where the system allows them; read at its import
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unpaired.data.headers import UNREADABLE_SHARE
-from unpaired.data.layouts import list_images
+from unpaired.data.layouts import list_images, refuse_saved_table
 from unpaired.data.opening import Encoded, Member
 from unpaired.data.order import Arrival
 from unpaired.data.remote import filesystem, protocols_of
@@ -64,6 +64,7 @@ def collection(spec: str) -> Collection:
     root = Path(spec)
     files = list_images(root) if root.is_dir() else []
     if not files:
+        refuse_saved_table(root, "--x or --y")
         raise UserError(f'no folder of images at "{spec}"; check the path')
     names = tuple(file.relative_to(root).as_posix() for file in files)
     state = digest([(n, f.lstat().st_size, f.lstat().st_mtime_ns) for n, f in zip(names, files)])

@@ -13,7 +13,16 @@ import numpy as np
 import simplejpeg
 import tifffile
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageChops, ImageFile, ImageOps, TiffImagePlugin, WebPImagePlugin
+from PIL import (
+    ExifTags,
+    Image,
+    ImageChops,
+    ImageFile,
+    ImageOps,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 from unpaired.data.opening import Encoded, opened, path_of, size_of
 from unpaired.data.picture import (
@@ -268,11 +277,20 @@ def as_unreadable(file: Encoded) -> Iterator[Path]:
     except MemoryError:
         raise UnreadableImage(path, "it does not fit in memory") from None
     except OSError as error:
-        reason = error.strerror or ("the file is empty" if _empty(file) else "not a whole image")
-        raise UnreadableImage(path, reason) from None
+        raise UnreadableImage(path, error.strerror or _why(file, error)) from None
     # decoders of hostile files raise nearly anything; each is the same to us: unreadable
     except Exception as error:
         raise UnreadableImage(path, f"not a whole image ({type(error).__name__})") from None
+
+
+def _why(file: Encoded, error: OSError) -> str:
+    """What Pillow had against a file that the system could read."""
+    if _empty(file):
+        return "the file is empty"
+    suffix = path_of(file).suffix.lower()
+    if isinstance(error, UnidentifiedImageError) and suffix and suffix not in IMAGE_SUFFIXES:
+        return "no picture of a kind that is read here"
+    return "not a whole image"
 
 
 def _empty(file: Encoded) -> bool:

@@ -99,11 +99,20 @@ def one_folder(root: Path, paired: bool) -> Layout:
             for half in ("left", "right")
         )
         return Layout(f"{root}, left and right halves", left, right, True, bool(left.test))
+    refuse_saved_table(root, "--data")
     raise UserError(
         f'"{root}" has no trainA and trainB (or trainX and trainY), nor pictures side by side in '
         "train; make them, or give the two folders with --x and --y"
         + (f"; {WANTED}" if paired else "")
     )
+
+
+def refuse_saved_table(folder: Path, flag: str) -> None:
+    """Raises: UserError if a data set was saved in `folder` by Hugging Face's `save_to_disk`."""
+    if any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")):
+        raise UserError(
+            f'"{folder}" holds a saved Hugging Face data set; give {flag} hf://{folder}'
+        )
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -178,6 +187,7 @@ def _images_in(folder: Path, flag: str) -> list[Path]:
         raise UserError(f'"{folder}" is a file; give a folder of pictures with {flag}')
     images = list_images(folder)
     if not images:
+        refuse_saved_table(folder, flag)
         looked = " ".join(sorted(IMAGE_SUFFIXES))
         raise UserError(
             f'no images in "{folder}" (looked for {looked}); check the path given with {flag}'

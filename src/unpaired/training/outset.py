@@ -30,9 +30,10 @@ def outset(session: Session, *, resumed: bool, finished: bool) -> list[str]:
         start = f"continuing {session.out} from step {step}"
     precision = str(trainer.dtype or "fp32").removeprefix("torch.")
     precision = {"bfloat16": "bf16", "float16": "fp16"}.get(precision, precision)
+    device = "cpu" if trainer.device.type == "cpu" else trainer.device  # not cpu:0, cpu:1
     processes = f"{session.ranks.count} processes, " if session.ranks.count > 1 else ""
     line = (
-        f"{start}: {_pictures(session)}; {processes}{trainer.device}, {precision}; "
+        f"{start}: {_pictures(session)}; {processes}{device}, {precision}; "
         f"ends after {amount} {unit if length != 1 else unit[:-1]}"
     )
     return [line] if resumed else [line, *_warnings(session)]
