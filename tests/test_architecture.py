@@ -208,7 +208,7 @@ ENDLESS = {
     "data/batches.py": "makes batches until its consumer stops it; no attempt is repeated",
     "translation/tiling/tiler.py": "one turn for every rung, each with a line",
     "fetching/__init__.py": "TRIES in a row that don't bring it on by STEP, each told in the log",
-    "serving/worker.py": "one turn for each request whose time has passed, which is answered so",
+    "serving/batching.py": "one turn for each request whose time has passed, which is answered so",
     "study/simulation.py": "asks again for PATIENCE seconds, then gives up; counted in the summary",
 }
 """Loops without a condition, and what bounds them."""

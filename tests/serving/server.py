@@ -30,6 +30,11 @@ class Server(Started):
         (found,) = [one for one in children if "spawn_main" in " ".join(one.cmdline())]
         return found
 
+    def family(self) -> list[psutil.Process]:
+        """All processes below it."""
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children(recursive=True)
+
     def send(self, content: bytes, **query: str) -> Future:
         """`translate`, without waiting for the answer."""
         return self.many.submit(self.translate, content, **query)

@@ -106,38 +106,41 @@ def test_what_takes_too_long_is_504_and_ended_and_who_waits_behind_it_is_told(se
     assert server.translate(png(picture(1))).status_code == 200
 
 
-def test_computing_for_too_long_is_504_and_the_worker_a_new_one(tmp_path):
-    with Server(write_slow(tmp_path / "slow.onnx"), "--timeout", 2) as one:
-        worker = one.worker()
-        since = computed(worker)
-        reply = one.send(png(picture(1, 900, 900)))
-        at_work(worker, since)
-        worker.suspend()
-        assert reply.result().status_code == 504
-        assert "too long" in reply.result().json()["error"]
-        assert gone([worker])
-        one.until(ready=False)
-        one.until(ready=True)
-        assert one.metric("unpaired_worker_deaths_total") == 0
-        everything = family(one)
-        one.kill()  # SIGKILL: it can end nothing
-        assert gone(everything)
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory):
+    network = write_slow(tmp_path_factory.mktemp("served") / "slow.onnx")
+    with Server(network, "--timeout", 2) as one:
+        yield one
 
 
-def family(server: Server) -> list[psutil.Process]:
-    """All processes below a server, whose resource tracker ends by itself."""
-    return psutil.Process(server.process.pid).children(recursive=True)
+def test_computing_for_too_long_is_504_and_the_worker_a_new_one(slow):
+    worker = slow.worker()
+    since = computed(worker)
+    reply = slow.send(png(picture(1, 900, 900)))
+    at_work(worker, since)
+    worker.suspend()
+    assert reply.result().status_code == 504
+    assert "too long" in reply.result().json()["error"]
+    assert gone([worker])
+    slow.until(ready=False)
+    slow.until(ready=True)
+    assert slow.metric("unpaired_worker_deaths_total") == 0
 
 
-def test_sigterm_answers_what_was_accepted_then_143(tmp_path):
-    with Server(write_slow(tmp_path / "slow.onnx")) as one:
-        worker, everything = one.worker(), family(one)
-        since = computed(worker)
-        reply = one.send(png(picture(1, 400, 400)))
-        at_work(worker, since)
-        assert one.end(signal.SIGTERM) == 143
-        assert reply.result().status_code == 200
-        assert gone(everything)
+def test_sigterm_answers_what_was_accepted_then_143(slow):
+    worker, everything = slow.worker(), slow.family()
+    since = computed(worker)
+    reply = slow.send(png(picture(1, 400, 400)))
+    at_work(worker, since)
+    assert slow.end(signal.SIGTERM) == 143
+    assert reply.result().status_code == 200
+    assert gone(everything)
+
+
+def test_a_server_that_is_killed_leaves_no_process_behind(server):
+    everything = server.family()
+    server.kill()
+    assert gone(everything)
 
 
 @pytest.mark.slow
@@ -146,7 +149,7 @@ def test_a_worker_that_only_ever_dies_ends_the_server_with_1(negative):
         until = time.monotonic() + 120
         while one.process.poll() is None:
             assert time.monotonic() < until
-            for child in family(one):
+            for child in one.family():
                 with contextlib.suppress(psutil.NoSuchProcess):
                     if "spawn_main" in " ".join(child.cmdline()):
                         child.kill()

@@ -1,7 +1,6 @@
 """`unpaired serve` from outside, by HTTP."""
 
 import io
-import json
 import socket
 
 import numpy as np
@@ -15,7 +14,7 @@ from unpaired.cli import run
 pytest.importorskip("litserve")
 
 from tests.serving.networks import write_grey, write_slow
-from tests.serving.server import Server, at_work, computed
+from tests.serving.server import Server, at_work, computed, gone
 from tests.translation.exporting.runs import write_run
 
 
@@ -236,10 +235,18 @@ def test_a_request_is_not_lost_in_the_hands_of_a_worker_that_dies_idle(server):
     assert reply.result().status_code == 200
 
 
-def test_json_of_health_says_what_there_is(server):
+def test_without_its_queue_the_server_tells_all_and_ends_with_1(server):
     server.until(ready=True)
     assert server.health() == {"live": True, "ready": True, "workers": 1, "queue": 0}
-    assert json.loads(server.web.get("/health/ready").text)["ready"] is True
+    children, worker = server.family(), server.worker()
+    since = computed(worker)
+    reply = server.send(png(picture(1, 900, 900)), model="slow")
+    at_work(worker, since)
+    (keeper,) = [one for one in children if "serve" in one.cmdline()]  # a fork of the server
+    keeper.kill()
+    assert reply.result().status_code == 503
+    assert server.process.wait(timeout=20) == 1
+    assert gone(children)
 
 
 @pytest.mark.slow

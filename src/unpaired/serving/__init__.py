@@ -11,5 +11,6 @@ LitServe's own HTTP side is not used, for what version 0.2.19 does when it is:
 - Its queue has no bound; its timeout is that of waiting, not of working.
 - Its loop asks an empty queue a thousand times a second.
 So the web server (FastAPI on uvicorn), the bound, the timeouts and the watch over the workers are
-here: `pool` keeps LitServe's processes, `worker` is what runs in them.
+here: `pool` keeps LitServe's processes, `handing` gives them work, `batching` and `worker` run in
+them. They reach into what LitServe calls private, so its version is bounded.
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import time
 from collections.abc import AsyncIterator
 from importlib import resources
@@ -13,11 +12,19 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
 
 from unpaired import __version__
+from unpaired.serving.interface import (
+    ABOUT,
+    BINARY,
+    PICTURE,
+    REFUSALS,
+    Health,
+    Models,
+    served_as,
+)
 from unpaired.serving.jobs import FORMATS, Answer, Asked, Job, Model
 from unpaired.serving.metrics import MEDIA, Metrics
 from unpaired.serving.pool import Pool
@@ -27,81 +34,8 @@ from unpaired.serving.uploads import Queue, check_length, drain, read, size_of
 from unpaired.web.listening import OWN
 from unpaired.web.pages import pages
 
-ABOUT = """Translate pictures by trained networks.
-
-Send a picture file as the body of `POST /v1/translate`; the answer is a picture file of the same
-size in pixels, upright and without metadata. Addresses are never fetched, and nothing is stored.
-Every refusal is JSON: `{"error": "a sentence"}`."""
 GONE = 499
 """Status under which a client that went away is counted, as nginx does."""
-
-
-class Refusal(BaseModel):
-    """Why not."""
-
-    error: str
-
-
-class Way(BaseModel):
-    """A direction: what requests call it, and what people do."""
-
-    name: str
-    says: str
-
-
-class Served(BaseModel):
-    """A run that pictures can be sent to."""
-
-    name: str
-    method: str
-    data: str
-    step: int
-    directions: list[Way]
-    computes: str
-
-
-class Models(BaseModel):
-    """What is served, and the bounds of it."""
-
-    models: list[Served]
-    formats: list[str]
-    max_pixels: int
-    max_bytes: int
-    timeout: float
-
-
-class Health(BaseModel):
-    """`ready`: whether a picture sent now would be translated."""
-
-    live: bool
-    ready: bool
-    workers: int
-    queue: int
-
-
-WHY_NOT = {
-    400: "The upload's length can't be read.",
-    401: "The token is missing or wrong.",
-    403: "Sent by another site's page.",
-    404: "No such model.",
-    408: "The upload took too long.",
-    413: "The file or the picture is too large.",
-    422: "The file is no readable picture, or a parameter makes no sense.",
-    429: "The queue is full; `Retry-After` says when to come back.",
-    500: "A fault of the server's.",
-    503: "The models are still being loaded, or the worker ended.",
-    504: "The picture was not translated in time.",
-}
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Refusal, "description": why} for status, why in WHY_NOT.items()
-}
-BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
-PICTURE: dict[int | str, Any] = {
-    200: {
-        "description": "The translated picture",
-        "content": {f"image/{name}": BINARY for name in FORMATS},
-    }
-}
 
 
 def make_app(settings: Settings, pool: Pool, token: str | None) -> FastAPI:
@@ -177,7 +111,7 @@ def make_app(settings: Settings, pool: Pool, token: str | None) -> FastAPI:
     @app.get("/v1/models", responses={401: REFUSALS[401], 503: REFUSALS[503]})
     async def models() -> Models:
         """What is served, and the bounds of it."""
-        served = [_served(model) for model in loaded(pool).values()]
+        served = [served_as(model) for model in loaded(pool).values()]
         return Models(
             models=served,
             formats=list(FORMATS),
@@ -273,23 +207,3 @@ async def _while_there(request: Request, work: Any) -> Answer:
     finally:
         working.cancel()
         leaving.cancel()
-
-
-def _served(model: Model) -> Served:
-    x, y = domains(model.data)
-    says = {"x2y": f"{x} → {y}", "y2x": f"{y} → {x}"}
-    return Served(
-        name=model.name,
-        method=model.method,
-        data=model.data,
-        step=model.step,
-        directions=[Way(name=way, says=says[way]) for way in model.directions],
-        computes=model.computes,
-    )
-
-
-def domains(data: str) -> tuple[str, str]:
-    """What the two domains are called, if the data set's name says it: map-aerial, horse2zebra."""
-    if found := re.search(r"(?:^|:)([a-z]+)(?:-|2)([a-z]+)$", data):
-        return found[1], found[2]
-    return "X", "Y"

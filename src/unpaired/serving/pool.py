@@ -4,57 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import multiprocessing
 import sys
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from queue import Empty
 from typing import Any
 
-import psutil
 from litserve import LitServer
 from litserve.server import response_queue_to_buffer
-from litserve.utils import LitAPIStatus, WorkerSetupStatus
+from litserve.utils import WorkerSetupStatus
 
-from unpaired.serving.jobs import (
-    BROKEN,
-    TOO_LATE,
-    TOO_LONG,
-    WORKER_DIED,
-    Answer,
-    Describe,
-    Job,
-    Model,
-)
+from unpaired.serving.handing import Desk
+from unpaired.serving.jobs import TOO_LATE, Answer, Describe, Job, Model
 from unpaired.serving.settings import Settings
-from unpaired.serving.worker import LOOK_UP, MISTAKE, Worker
+from unpaired.serving.worker import MISTAKE, Worker
 
 DEATHS = 5
 """Workers that may die one after the other, with no picture translated in between."""
 GLANCE = 0.1
 """Seconds between looks at workers that are starting."""
-
-
-@dataclass
-class Slot:
-    """Where LitServe puts what a worker says of a job (its `ResponseBufferItem`, with a clock)."""
-
-    job: Job | Describe
-    event: asyncio.Event = field(default_factory=asyncio.Event)
-    response: Any = None
-    response_queue: None = None
-    begun: float | None = None
-    _worker: int | None = None
-
-    @property
-    def worker_id(self) -> int | None:
-        """The worker that took the job."""
-        return self._worker
-
-    @worker_id.setter
-    def worker_id(self, worker: int) -> None:
-        self._worker, self.begun = worker, time.monotonic()
 
 
 class Pool:
@@ -92,6 +60,7 @@ class Pool:
             timeout=False,  # ours
             restart_workers=True,  # so that workers say what they begin; the restarting is ours
         )
+        self.desk = Desk(self.server, self.api.api_path, settings.timeout, self._stop_worker)
         self.models: dict[str, Model] = {}
         self.ready: set[int] = set()
         self.fatal: int | None = None
@@ -107,10 +76,10 @@ class Pool:
 
     def start(self) -> None:
         """Start the queue's process and the workers; before there are threads or an event loop."""
-        before = set(psutil.Process().children())
+        before = set(multiprocessing.active_children())
         self.manager = self.server._init_manager(1)
-        (keeper,) = set(psutil.Process().children()) - before
-        self.api.keeper = keeper.pid
+        (self.keeper,) = set(multiprocessing.active_children()) - before
+        self.api.keeper = self.keeper.pid
         self.server.inference_workers = self.server.launch_inference_worker(self.api)
 
     def stop(self) -> None:
@@ -135,14 +104,15 @@ class Pool:
                 self.server._transport, self.server.response_buffer, 0, self.server.litapi_connector
             )
         )
-        reader.add_done_callback(lambda _: self._reader_ended())
+        reader.add_done_callback(lambda _: self._queue_ended())
+        loop.add_reader(self.keeper.sentinel, self._queue_ended)
         for index in range(self.settings.workers):
             self._watch(index)
         try:
             yield
         finally:
             self._ending = True
-            for process in self.server.inference_workers:
+            for process in [self.keeper, *self.server.inference_workers]:
                 loop.remove_reader(process.sentinel)
             for task in [reader, *self._tasks]:
                 task.cancel()
@@ -166,7 +136,7 @@ class Pool:
 
     async def _carry(self, job: Job) -> Answer:
         try:
-            answer = await self._ask(job)
+            answer = await self.desk.ask(job)
         finally:
             self._permits.release()
         if answer.ok:
@@ -175,48 +145,9 @@ class Pool:
             self.seconds += 0.2 * (answer.seconds / answer.batch - self.seconds)
         return answer
 
-    async def _ask(self, job: Job | Describe) -> Answer:
-        uid, slot = uuid.uuid4().hex, Slot(job)
-        self.server.response_buffer[uid] = slot
-        try:
-            await asyncio.to_thread(self._put, uid, job)
-            while not slot.event.is_set():
-                until = slot.begun + self.settings.timeout if slot.begun else job.deadline
-                left = until - time.monotonic()
-                if left <= 0:
-                    return self._give_up(slot)
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(slot.event.wait(), left)
-        finally:
-            self.server.response_buffer.pop(uid, None)
-        response, status = slot.response
-        return response if status == LitAPIStatus.OK else BROKEN
-
-    def _put(self, uid: str, job: Job | Describe) -> None:
-        self._queue().put((0, uid, time.monotonic(), job))
-
-    def _queue(self) -> Any:
-        return self.server._get_request_queue(self.api.api_path)
-
-    async def _put_again(self) -> None:
-        """Put all jobs that no worker has begun into the queue anew.
-
-        The queue may have handed one to a worker that was dead already, and goes on doing so until
-        the look-up that the dead one began is over. Who is handed a job twice answers it twice, and
-        the second answer is let go.
-        """
-        await asyncio.sleep(1.2 * LOOK_UP)
-        await asyncio.to_thread(_empty, self._queue())
-        for uid, slot in list(self.server.response_buffer.items()):
-            if slot.worker_id is None and not slot.event.is_set():
-                await asyncio.to_thread(self._put, uid, slot.job)
-
-    def _give_up(self, slot: Slot) -> Answer:
-        if slot.worker_id is None:
-            return TOO_LATE
-        self._stopped.add(slot.worker_id)
-        self.server.inference_workers[slot.worker_id].kill()
-        return TOO_LONG
+    def _stop_worker(self, index: int) -> None:
+        self._stopped.add(index)
+        self.server.inference_workers[index].kill()
 
     def _task(self, coroutine: Any) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -240,7 +171,7 @@ class Pool:
         else:
             return
         if not self.models:
-            told = await self._ask(Describe(time.monotonic() + self.settings.timeout))
+            told = await self.desk.ask(Describe(time.monotonic() + self.settings.timeout))
             self.models = {model.name: model for model in told.models}
             if self.models:
                 self.on_ready()
@@ -253,13 +184,12 @@ class Pool:
         loop.remove_reader(process.sentinel)
         process.join()
         self.ready.discard(index)
-        for slot in self.server.response_buffer.values():
-            if slot.worker_id == index and not slot.event.is_set():
-                slot.response = (WORKER_DIED, LitAPIStatus.OK)
-                slot.event.set()
+        self.desk.tell(lambda slot: slot.worker_id == index)
+        if not self.keeper.is_alive():  # the worker ended for want of a queue
+            return
         if self._ending:
             return
-        self._task(self._put_again())
+        self._task(self.desk.put_again())
         if process.exitcode == MISTAKE:
             self._end(MISTAKE)
             return
@@ -286,20 +216,17 @@ class Pool:
             )
             self._watch(index)
 
-    def _reader_ended(self) -> None:
+    def _queue_ended(self) -> None:
+        asyncio.get_running_loop().remove_reader(self.keeper.sentinel)
         if not self._ending:
             _say("the process that holds the queue has ended; giving up")
+            self._ending = True
+            self.desk.tell(lambda _: True)
             self._end(1)
 
     def _end(self, code: int) -> None:
         self.fatal = code
         self.on_fatal()
-
-
-def _empty(queue: Any) -> None:
-    with contextlib.suppress(Empty):
-        for _ in range(queue.qsize()):
-            queue.get_nowait()
 
 
 def _how(code: int | None) -> str:
