@@ -79,6 +79,7 @@ def setup(app):
 
 smartquotes = False  # "--x" is an option, and no dash
 html_theme = "furo"
+highlight_language = "none"  # blocks without a language are commands
 html_title = f"unpaired {release}"
 html_static_path: list[str] = []
 html_theme_options = {"navigation_with_keys": True}
