@@ -131,9 +131,10 @@ def test_links_to_files_lead_somewhere(page):
 def test_every_page_is_on_the_site_and_in_the_list():
     index, listed = (ROOT / "docs" / name for name in ("index.md", "README.md"))
     trees = "\n".join(blocks(index, "{toctree}")).splitlines()
-    pages = {p.relative_to(ROOT / "docs").as_posix() for p in (ROOT / "docs").rglob("*.md")}
-    pages -= {"index.md", "README.md"}
-    assert {f"{line}.md" for line in trees if line and not line.startswith(":")} == pages
+    found = [p for suffix in ("md", "ipynb") for p in (ROOT / "docs").rglob(f"*.{suffix}")]
+    pages = {p.relative_to(ROOT / "docs").as_posix() for p in found} - {"index.md", "README.md"}
+    on_site = {line for line in trees if line and not line.startswith(":")}
+    assert on_site == {str(Path(page).with_suffix("")) for page in pages}
     folders = {page for page in pages if "/" in page}  # these are listed by their README.md
     included = {"worldtiles.md", "changelog.md", "contributing.md"}
     listing = listed.read_text(encoding="utf-8")
