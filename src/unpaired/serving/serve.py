@@ -16,6 +16,7 @@ from unpaired.serving.app import make_app
 from unpaired.serving.pool import Pool
 from unpaired.serving.settings import Settings
 from unpaired.serving.worker import MISTAKE
+from unpaired.telling import note
 from unpaired.web.listening import OWN, address_of, listening_socket
 
 SHORTEST = 16
@@ -105,7 +106,7 @@ def _announce(pool: Pool, host: str, port: int, token: str | None) -> None:
     if token is not None:
         print("the page asks for the token; programs send it as Authorization: Bearer TOKEN")
     if host in OWN:
-        print("only this machine can see it; --host 0.0.0.0 opens it to others", file=sys.stderr)
+        note("only this machine can see it; --host 0.0.0.0 opens it to others")
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
