@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from unpaired.training.config import TrainConfig
     from unpaired.training.presets import apply_preset
     from unpaired.translation.exporting.export import export
+    from unpaired.translation.hub.pushing import push
     from unpaired.translation.translator import Translator
 
 __version__ = "0.1.0"
@@ -31,6 +32,7 @@ __all__ = [
     "evaluate",
     "export",
     "instruments",
+    "push",
     "reproduce",
     "train",
 ]
@@ -44,6 +46,7 @@ _PLACES = {
     "evaluate": "unpaired.evaluation.result",
     "export": "unpaired.translation.exporting.export",
     "instruments": "unpaired.evaluation.instruments",
+    "push": "unpaired.translation.hub.pushing",
     "reproduce": "unpaired.reproduction",
     "train": "unpaired.evaluation.validation",
 }

@@ -25,6 +25,7 @@ Image translation without paired examples.
   translate   turn pictures into the other domain with a trained run
   import      a run of weights from elsewhere, such as the authors' published models
   export      a run's network as one file: ONNX, OpenVINO or torch
+  push        publish a run on the Hugging Face Hub, with a model card
   stylize     paint pictures in the style of others, without training
   evaluate    score a run on its test pictures: numbers, and report.html
   segmenter   train the network that reads generated photos for the FCN score
@@ -47,6 +48,7 @@ VERBS = {
     "translate": "unpaired.cli.translate",
     "import": "unpaired.cli.importing",
     "export": "unpaired.cli.export",
+    "push": "unpaired.cli.push",
     "stylize": "unpaired.cli.stylize",
     "evaluate": "unpaired.cli.evaluate",
     "segmenter": "unpaired.cli.segmenter",

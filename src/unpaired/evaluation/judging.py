@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from unpaired.data.domains import DataSet
 from unpaired.data.fingerprint import fingerprint
 from unpaired.errors import UserError, reason_of
 from unpaired.evaluation.instruments import Instruments
+from unpaired.evaluation.metrics import METRICS
+from unpaired.evaluation.pages import ROWS, titled
 from unpaired.evaluation.scores import Evaluation, evaluate
 from unpaired.evaluation.segmenting.task import label_task
 from unpaired.evaluation.valid_json import finite, json_text
@@ -45,6 +47,7 @@ class Judged:
     def numbers(self) -> dict[str, Any]:
         """All of it for machines, and what is needed to know whether it is still true."""
         evaluation = self.evaluation
+        nets = {"features": evaluation.features, "perceptual": evaluation.perceptual}
         numbers: dict[str, Any] = finite(
             {
                 "instruments": self.instruments.names(),
@@ -54,6 +57,11 @@ class Judged:
                 "preset": self.config.preset,
                 "seed": self.config.seed,
                 "held_out": evaluation.held_out,
+                "figures": {
+                    key: {**asdict(metric), "title": titled(metric, nets)}
+                    for key, metric in METRICS.items()
+                },
+                "rows": ROWS,
                 "directions": evaluation.numbers(),
             }
         )

@@ -81,3 +81,10 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def multiple(self) -> int:
         """Sides of an input to `translate` must be multiples of this many pixels."""
+
+    def translators(self) -> dict[str, nn.Module]:
+        """The networks that translate, by the names of their attributes."""
+        if not self.players:
+            return dict(self.named_children())
+        own = self.networks(self.players[0])
+        return {name: m for name, m in self.named_children() if any(m is one for one in own)}

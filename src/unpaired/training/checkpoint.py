@@ -10,6 +10,9 @@ A checkpoint is a folder::
     random.safetensors        torch's random states
     state.json                counters, schedule, scaler, the other random states
 
+A published one, made by `translation.hub.packing`, has no more than the card and the weights of the
+networks that translate, averaged if the run averaged them.
+
 It is written to a new folder, synced to disk, then renamed; `latest` in the run folder is replaced
 last. A killed write leaves at most a folder whose name starts with a dot. A checkpoint that is
 damaged later is refused by the name of its file, and a run goes on from the one before.
@@ -21,7 +24,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -67,8 +70,7 @@ def save_checkpoint(run: Path, card: Card, state: State, *, then: str = "") -> P
             tensors = {k: v.contiguous() for k, v in state.tensors[name].items()}
             save_file(tensors, fresh / f"{name}.safetensors")
         (fresh / "state.json").write_text(json.dumps(state.values), encoding="utf-8")
-        files = {p.name: _fingerprint(p) for p in sorted(fresh.iterdir())}
-        (fresh / "checkpoint.json").write_text(card_text(card, files), encoding="utf-8")
+        seal(fresh, card)
         for path in fresh.iterdir():
             sync(path)
         sync(fresh)
@@ -87,6 +89,12 @@ def save_checkpoint(run: Path, card: Card, state: State, *, then: str = "") -> P
             f"folder, then {then}"
         ) from None
     return folder
+
+
+def seal(folder: Path, card: Card) -> None:
+    """Write the card that vouches for the files in a folder as they are. Raises: OSError."""
+    files = {path.name: _fingerprint(path) for path in sorted(folder.iterdir())}
+    (folder / "checkpoint.json").write_text(card_text(card, files), encoding="utf-8")
 
 
 def point(run: Path, name: str, target: str) -> None:
@@ -175,12 +183,15 @@ def load_method(checkpoint: Path, *, averaged: bool = True) -> tuple[Method, Car
     """
     card, files = read_files(checkpoint)
     tensors: dict[str, Tensor] = {}
-    for name in ("weights", "ema") if averaged else ("weights",):
+    published = not files.keys() - {"weights.safetensors"}
+    for name in ("weights", "ema") if averaged and not published else ("weights",):
         path = checkpoint / f"{name}.safetensors"
         _check(path, files.get(path.name))
         tensors.update(_load(path))
     method = build_method(card)
-    restore_weights(method, tensors, checkpoint)
+    restore_weights(
+        method, tensors, checkpoint, only=tuple(method.translators()) if published else ()
+    )
     return method.eval().requires_grad_(False), card
 
 
@@ -191,14 +202,22 @@ def check_weights(checkpoint: Path) -> None:
     _check(path, files.get(path.name))
 
 
-def restore_weights(method: Method, tensors: Mapping[str, Tensor], source: Path) -> None:
-    """Load weights that must fit exactly, and be finite; UserError if they don't."""
+def restore_weights(
+    method: Method, tensors: Mapping[str, Tensor], source: Path, only: Sequence[str] = ()
+) -> None:
+    """Load weights that must fit exactly, and be finite; UserError if they don't.
+
+    Args: only: the networks they are of, by the names of their attributes; empty: all of them.
+    """
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise UserError(
                 f'"{source}": the weights {name} are not finite numbers; give another --checkpoint'
             )
     try:
+        if only:
+            rest = {k: v for k, v in method.state_dict().items() if k.split(".")[0] not in only}
+            tensors = {**rest, **tensors}
         method.load_state_dict(dict(tensors), strict=True)
     except RuntimeError as error:
         detail = " ".join(str(error).split())[:300]

@@ -66,9 +66,7 @@ class Trainer:
         self.buffers = [b for name, b in method.named_buffers() if name in saved]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype is torch.float16)
         self.history = {name: History(config.history) for name in method.remembered}
-        translators = method.networks(method.players[0])
-        named = {n: m for n, m in method.named_children() if any(m is t for t in translators)}
-        self.ema = EMA(named, config.ema) if config.ema else None
+        self.ema = EMA(method.translators(), config.ema) if config.ema else None
         self.plateau = Plateau()
         self.guard = Guard(config.patience, self.device)
         self.steps = 0

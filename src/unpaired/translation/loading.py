@@ -78,7 +78,9 @@ def load(
         if where == torch.device("cuda") and "LOCAL_RANK" in os.environ:  # each rank its own
             where = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         method, card = load_method(folder)
-        return TorchTranslator(method, card, where, precision)
+        translator = TorchTranslator(method, card, where, precision)
+        translator.source = folder
+        return translator
 
     if backend == "torch" or (backend == "auto" and not _suits_openvino(folder, device, precision)):
         return in_torch()
@@ -98,6 +100,7 @@ def load(
 
     card = read_card(folder)
     translator = ExportedTranslator(card, smallest_side(card), open_session, in_torch)
+    translator.source = folder
     return translator
 
 

@@ -4,7 +4,8 @@ In this order, the first that fits:
 
 1. a path that exists: a run folder, a checkpoint folder, a file from `unpaired export`; any other
    file is taken for weights from elsewhere, imported into the cache folder;
-2. the name of a published model, downloaded into the cache folder and imported.
+2. the name of a published model, downloaded into the cache folder and imported;
+3. user/name or user/name@revision: a repository of the Hugging Face Hub, fetched into its cache.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,9 @@ from unpaired.cache import cache_folder, forget_oldest
 from unpaired.errors import UserError
 from unpaired.options import nearest
 from unpaired.telling import note
+from unpaired.translation.hub.fetching import Access, fetched
+from unpaired.translation.hub.names import HubName, hub_name
+from unpaired.translation.hub.refusing import NotThereError, UnreachedError
 from unpaired.translation.published import PUBLISHED
 
 if TYPE_CHECKING:  # they bring torch
@@ -41,11 +46,40 @@ def resolve(source: Path | str) -> Path:
     path = Path(source)
     if path.is_dir() or path.suffix.lower() in EXPORTS:
         return path
+    if name := _on_the_hub(source):
+        with _no_run_at(source):
+            return from_hub(name)
     return _kept(weights_of(source))
 
 
+def from_hub(name: HubName, access: Access | None = None) -> Path:
+    """A checkpoint folder for a repository of the Hub.
+
+    Raises: UserError as `fetching.fetched`, or if its weights aren't understood.
+    """
+    from unpaired.translation.importing import Source
+
+    found = fetched(name, access)
+    return found.path if found.is_checkpoint else _kept(Source(found.path, found.called))
+
+
+def _on_the_hub(source: Path | str) -> HubName | None:
+    """The repository that is meant, if there is no such path and no published model."""
+    name = str(source)
+    return None if os.path.lexists(name) or name in PUBLISHED else hub_name(name)
+
+
+@contextlib.contextmanager
+def _no_run_at(source: Path | str) -> Iterator[None]:
+    """A path that was mistyped may look like a repository: say of both that they aren't there."""
+    try:
+        yield
+    except (NotThereError, UnreachedError) as error:
+        raise UserError(f'no run at "{source}"; {error}') from None
+
+
 def weights_of(source: Path | str, part: str | None = None, norm: Norm | None = None) -> Source:
-    """The file of weights that is meant: one that is there, or a published one, downloaded.
+    """The file of weights that is meant: one that is there, published, or on the Hub.
 
     Args: part, norm: as for `weights.read_generator`.
     Raises: UserError if there is none, or it can't be downloaded.
@@ -59,11 +93,17 @@ def weights_of(source: Path | str, part: str | None = None, norm: Norm | None = 
         return Source(path, path.name, part, norm)
     if os.path.lexists(path):
         raise UserError(f'"{path}" is neither a folder nor a file; check the path')
+    if hub := _on_the_hub(source):
+        with _no_run_at(source):
+            found = fetched(hub)
+        if found.is_checkpoint:
+            raise UserError(f'"{name}" is a run on the Hub, which needs no import; use it as RUN')
+        return Source(found.path, found.called, part, norm)
     if name not in PUBLISHED:
         meant = nearest(name, PUBLISHED)
         raise UserError(
             f'no run at "{name}"{meant}; check the path, or take a published model of '
-            "`unpaired import --list`"
+            "`unpaired import --list`, or user/name of the Hub"
         )
     return Source(_downloaded(name), PUBLISHED[name].url, part, norm)
 
