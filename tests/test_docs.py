@@ -30,6 +30,8 @@ CALLED = [  # what each verb calls once its options are understood
     "unpaired.translation.translator.Translator.load",
     "unpaired.translation.exporting.export.export",
     "unpaired.translation.resolving.weights_of",
+    "unpaired.translation.hub.packing.pack",
+    "unpaired.translation.hub.pushing.push",
     "unpaired.cli.many.translate_many",
     "unpaired.translation.many.ray.translate_by_ray",
     "unpaired.translation.stylist.style_files",
