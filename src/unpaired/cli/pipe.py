@@ -14,7 +14,6 @@ from unpaired.whole import write_whole
 
 if TYPE_CHECKING:
     from unpaired.cli.translate import TranslateOptions
-    from unpaired.data.decode import Picture
     from unpaired.data.opening import Encoded
     from unpaired.translation.output import Format
 
@@ -121,13 +120,14 @@ def encoded(name: str) -> Encoded:
 
 def translated(options: TranslateOptions, source: Encoded) -> tuple[bytes, str]:
     """The result's bytes, and what computed them. Raises: UserError."""
-    from unpaired.data.decode import UnreadableImage, read_picture
+    from unpaired.data.decode import UnreadableImage, ranged, read_stored
+    from unpaired.data.opening import path_of
     from unpaired.translation.output import Unwritable, choose_format, encode
     from unpaired.translation.tiling.tiler import Tiler
     from unpaired.translation.translator import Translator
 
     try:
-        picture: Picture = read_picture(source)
+        stored = read_stored(source)  # before the run is looked for
     except UnreadableImage as error:
         raise UserError(f"{error}; give a whole picture") from None
     translator = Translator.load(
@@ -137,7 +137,11 @@ def translated(options: TranslateOptions, source: Encoded) -> tuple[bytes, str]:
         precision=options.precision,
         backend=options.backend,
     )
-    (made,) = Tiler(translator, options.direction, options.tiles).pictures([picture])
+    tiler = Tiler(translator, options.direction, options.tiles)
+    try:
+        (made,) = tiler.pictures([ranged(stored, path_of(source), tiler.span)])
+    except UnreadableImage as error:
+        raise UserError(f"{error}; give a picture in the values of the run") from None
     try:
         content = encode(made, choose_format(made, suffix_format(options)))
     except Unwritable as error:

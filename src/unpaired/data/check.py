@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from unpaired.data.decode import UnreadableImage
-from unpaired.data.domains import Domain, open_dataset
+from unpaired.data.domains import Domain, layout_of, open_dataset
+from unpaired.data.values import Measured, advice, measure_values
 from unpaired.errors import UserError
 
 SMALL = 100  # pictures; with fewer a discriminator soon knows them by heart
@@ -33,6 +34,7 @@ class DataReport:
 
     Attributes:
         train_pairs: pairs that a paired method would find to learn from.
+        values: of training files that are not 8 bits, by domain.
     """
 
     name: str
@@ -41,6 +43,7 @@ class DataReport:
     paired_test: bool
     unreadable: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
+    values: tuple[Measured, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -60,6 +63,7 @@ class DataReport:
                 f"{split.dtype}, {sizes} pixels"
                 + (f", {split.doubles} doubles" if split.doubles else "")
             )
+        lines += [line for one in self.values for line in one.lines()]
         if self.train_pairs:
             lines.append(f"  {self.train_pairs} training pairs: paired methods can learn from them")
         if self.paired_test:
@@ -72,11 +76,14 @@ class DataReport:
 def check_dataset(
     data: str | None, x: Path | str | None = None, y: Path | str | None = None
 ) -> DataReport:
-    """Decode every picture once and report.
+    """Decode every picture once and report; some of those that are not 8 bits twice.
 
     Raises: UserError as `open_dataset` does.
     """
-    dataset = open_dataset(data, x, y)
+    layout = layout_of(data, x, y)
+    values = measure_values(layout) if layout else []
+    spans = {one.domain: one.span for one in values if one.refused}
+    dataset = open_dataset(data, x, y, range_x=spans.get("x"), range_y=spans.get("y"))
     splits: dict[str, SplitReport] = {}
     places: dict[str, list[str]] = defaultdict(list)  # content hash -> where it was seen
     unreadable = list(dataset.skipped)
@@ -100,6 +107,7 @@ def check_dataset(
     ]
     if not len(dataset.test_x) or not len(dataset.test_y):
         warnings.append("no test split; make testA and testB to see and score unseen pictures")
+    warnings += advice(values)
     return DataReport(
         dataset.name,
         splits,
@@ -107,6 +115,7 @@ def check_dataset(
         dataset.paired_test,
         tuple(unreadable),
         tuple(warnings),
+        tuple(values),
     )
 
 
@@ -143,7 +152,7 @@ def _split(
     return SplitReport(
         len(domain),
         domain.channels,
-        domain.dtype,
+        domain.units.dtype if domain.units else domain.dtype,
         "{} x {}".format(*by_area[0]),
         "{} x {}".format(*by_area[-1]),
         sum(count - 1 for count in own.values()),

@@ -38,7 +38,7 @@ from unpaired.data.png import deep_colour, read_deep
 from unpaired.data.ranges import NotFiniteError, in_levels
 from unpaired.data.stacks import channels_of, planes_of, read_planes
 from unpaired.data.tiff import first_page, has_alpha, is_tiff, left_to_pillow, read_page
-from unpaired.data.units import Span
+from unpaired.data.units import PLAIN, Span
 from unpaired.data.wholeness import CHECKS, Damaged, first_gif
 from unpaired.errors import UserError
 
@@ -73,12 +73,19 @@ def read_picture(file: Encoded, at_least: int | None = None, span: Span | None =
         span: these values become 0 and 65535 of uint16, and any type of TYPES can be read.
     Raises: UnreadableImage.
     """
-    with as_unreadable(file) as path:
-        stored = read_stored(file, at_least, any_type=span is not None)
-        try:
-            return stored if span is None else in_levels(stored, span)
-        except NotFiniteError as error:
-            raise UnreadableImage(path, str(error)) from None
+    stored = read_stored(file, at_least, any_type=span is not None)
+    return ranged(stored, path_of(file), span)
+
+
+def ranged(stored: Picture, path: Path, span: Span | None) -> Picture:
+    """A picture as its file has it, as `read_picture` gives it. Raises: UnreadableImage."""
+    kind = str(stored.pixels.dtype)
+    if span is None and kind not in PLAIN:
+        raise UnreadableImage(path, f"{kind} pixels have no known range")
+    try:
+        return stored if span is None else in_levels(stored, span)
+    except NotFiniteError as error:
+        raise UnreadableImage(path, str(error)) from None
 
 
 def read_stored(file: Encoded, at_least: int | None = None, *, any_type: bool = True) -> Picture:

@@ -163,6 +163,19 @@ def open_dataset(
     return _assemble(one_folder(_root(data), paired), asked)
 
 
+def layout_of(data: str | None, x: Path | str | None, y: Path | str | None) -> Layout | None:
+    """Which files `open_dataset` would open; None: there are none, or not yet known.
+
+    Raises: UserError as `open_dataset`.
+    """
+    if any(is_packed(str(spec)) for spec in (data, x, y) if spec is not None):
+        return None
+    if data is not None:
+        named = data.partition(":")[0] in NAMED_SETS and not Path(data).exists()
+        return None if named else one_folder(_root(data), False)
+    return two_folders(Path(x), Path(y), False) if x and y else None
+
+
 def _root(data: str) -> Path:
     """The folder of a data set, given as it is or by its name.
 

@@ -15,7 +15,9 @@ Span = tuple[float, float]
 LEVELS = 65535
 PLAIN = ("uint8", "uint16")
 """Types that need no range: theirs is 0 to the largest."""
-TYPES = (*PLAIN, "int8", "int16", "int32", "uint32", "float16", "float32", "float64")
+WRITTEN = (*PLAIN, "int8", "int16", "int32", "uint32", "float32", "float64")
+"""What OME-TIFF knows, and so what translations are written in."""
+TYPES = (*WRITTEN, "float16")
 """What can be read with a range."""
 
 
@@ -24,7 +26,7 @@ class Units:
     """What a domain's levels stand for: 0 is `low`, 65535 is `high`, linearly between.
 
     Attributes:
-        dtype: of the domain's files, one of TYPES; its translations are written in it.
+        dtype: of the domain's files, one of WRITTEN; its translations are written in it.
     """
 
     low: float
@@ -32,7 +34,7 @@ class Units:
     dtype: str
 
     def __post_init__(self) -> None:
-        if self.dtype not in TYPES or not is_span((self.low, self.high)):
+        if self.dtype not in WRITTEN or not is_span((self.low, self.high)):
             raise ValueError(f"units {self.low} to {self.high}, {self.dtype}")
 
     @property
@@ -70,4 +72,5 @@ def units_of(span: Span | None, dtypes: Collection[str], domain: str) -> Units |
                 f"{option} is {low:g} to {high:g}, but the files of domain {domain.upper()} are "
                 f"{dtype}, {limits.min} to {limits.max}; give what they use{counts}"
             )
-    return Units(low, high, dtype if dtype in TYPES else "float64")
+    wider = {"float16": "float32"}.get(dtype, dtype)
+    return Units(low, high, wider if wider in WRITTEN else "float64")
