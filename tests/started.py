@@ -58,7 +58,11 @@ class Started:
 
     def __enter__(self):
         self.start()
-        self.wait()
+        try:
+            self.wait()
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import psutil
@@ -25,9 +25,16 @@ class Server(Started):
 
     def worker(self) -> psutil.Process:
         """The process that translates."""
+        return self.children("spawn_main")[0]
+
+    def children(self, word: str) -> list[psutil.Process]:
+        """Those right below it in whose command the word stands."""
         assert self.process is not None
-        children = psutil.Process(self.process.pid).children()
-        (found,) = [one for one in children if "spawn_main" in " ".join(one.cmdline())]
+        found = []
+        for one in psutil.Process(self.process.pid).children():
+            with suppress(psutil.NoSuchProcess):
+                if word in " ".join(one.cmdline()):
+                    found.append(one)
         return found
 
     def family(self) -> list[psutil.Process]:

@@ -1,6 +1,5 @@
 """Tokens, queues, sizes and times that a server does not go beyond; how it starts and ends."""
 
-import contextlib
 import http.client
 import os
 import signal
@@ -10,7 +9,6 @@ import sys
 import time
 
 import httpx
-import psutil
 import pytest
 
 from tests.started import free_port
@@ -149,10 +147,8 @@ def test_a_worker_that_only_ever_dies_ends_the_server_with_1(negative):
         until = time.monotonic() + 120
         while one.process.poll() is None:
             assert time.monotonic() < until
-            for child in one.family():
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    if "spawn_main" in " ".join(child.cmdline()):
-                        child.kill()
+            for child in one.children("spawn_main"):
+                child.kill()
             time.sleep(0.2)
         assert one.process.returncode == 1
 

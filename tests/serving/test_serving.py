@@ -242,7 +242,7 @@ def test_without_its_queue_the_server_tells_all_and_ends_with_1(server):
     since = computed(worker)
     reply = server.send(png(picture(1, 900, 900)), model="slow")
     at_work(worker, since)
-    (keeper,) = [one for one in children if "serve" in one.cmdline()]  # a fork of the server
+    (keeper,) = server.children("unpaired serve")  # a fork of the server
     keeper.kill()
     assert reply.result().status_code == 503
     assert server.process.wait(timeout=20) == 1
