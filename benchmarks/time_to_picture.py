@@ -31,11 +31,12 @@ from unpaired.data.decode import Pixels
 from unpaired.data.order import spread
 from unpaired.evaluation.distances import kid_estimate
 from unpaired.evaluation.features import as_rgb
-from unpaired.evaluation.figures import COLOURS, mosaic
 from unpaired.evaluation.instruments import Instruments, instruments
 from unpaired.evaluation.metrics import METRICS, Scores
-from unpaired.evaluation.scores import as_pictures_of, domains
+from unpaired.evaluation.reporting.figures import COLOURS, mosaic
+from unpaired.evaluation.scores import as_pictures_of
 from unpaired.evaluation.segmenting.task import LabelTask, label_task
+from unpaired.evaluation.sides import domains
 from unpaired.evaluation.views import Views, open_views
 from unpaired.methods.base import Direction
 from unpaired.training.card import read_card

@@ -20,7 +20,7 @@ from unpaired.evaluation.cached import CachedFeatures
 from unpaired.evaluation.features import EfficientNetLite0
 from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.judging import saved_numbers
-from unpaired.evaluation.report import write_report
+from unpaired.evaluation.reporting.report import write_report
 from unpaired.training.config import TrainConfig, read_yaml
 
 TILES = 10

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from strips import draw
 from unpaired.data.order import spread
-from unpaired.evaluation.comparison import Entry, saved_translation, sightings
-from unpaired.evaluation.scores import domains
+from unpaired.evaluation.entries import Entry, sightings
+from unpaired.evaluation.judging import saved_translation
+from unpaired.evaluation.sides import domains
 from unpaired.evaluation.views import open_views
 from unpaired.reproduction import CONTENDERS
 from unpaired.training.card import read_card

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from unpaired.errors import UserError
-from unpaired.evaluation.report import write_report
+from unpaired.evaluation.reporting.report import write_report
 from unpaired.methods.cyclegan import CycleGANConfig
 from unpaired.telling import note
 from unpaired.training.config import TrainConfig, with_changes

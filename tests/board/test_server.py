@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.board.folders import board, note, write_run
-from tests.evaluation.test_report import Tags
+from tests.evaluation.reporting.test_report import Tags
 from tests.test_architecture import loaded_by
 from unpaired.board.pages import link_of
 

@@ -7,7 +7,7 @@ import pytest
 
 import unpaired
 from tests.evaluation.corners import Corners
-from tests.evaluation.test_report import Tags
+from tests.evaluation.reporting.test_report import Tags
 from tests.training.runs import tiny_config, write_dataset
 from unpaired.evaluation import instruments
 from unpaired.evaluation.result import Result

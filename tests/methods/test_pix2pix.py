@@ -11,7 +11,7 @@ from tests.methods.tiny import losses_of, tiny_batch, tiny_method
 from tests.training.runs import write_pictures
 from unpaired.errors import UserError
 from unpaired.evaluation.instruments import Instruments
-from unpaired.evaluation.report import write_report
+from unpaired.evaluation.reporting.report import write_report
 from unpaired.methods import METHODS
 from unpaired.methods.pix2pix import Pix2PixConfig, Pix2PixLoss
 from unpaired.networks import GeneratorConfig

@@ -18,7 +18,7 @@ from unpaired.cli import run
 from unpaired.data.decode import read_picture
 from unpaired.errors import UserError
 from unpaired.evaluation.instruments import Instruments
-from unpaired.evaluation.report import write_report
+from unpaired.evaluation.reporting.report import write_report
 from unpaired.networks import download
 from unpaired.training.checkpoint import load_method
 from unpaired.training.config import read_yaml

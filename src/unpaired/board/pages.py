@@ -11,13 +11,13 @@ from shlex import quote
 from typing import Any
 
 from unpaired.board.state import State, state_of
-from unpaired.evaluation.curves import (
+from unpaired.evaluation.reporting.curves import (
     compared_curves,
     loss_curves,
     pace_curves,
     validation_curve,
 )
-from unpaired.evaluation.pages import template
+from unpaired.evaluation.reporting.pages import template
 from unpaired.training.progress import clock
 from unpaired.training.tracking import summed_up
 

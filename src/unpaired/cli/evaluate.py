@@ -57,8 +57,9 @@ def run(arguments: list[str]) -> int:
     options = parse(EvaluateOptions, arguments, "unpaired evaluate")
     if not options.runs:
         raise UserError("no run to evaluate; give the folder of one, or of several to compare")
-    from unpaired.evaluation.comparison import check_same_data, compared, grouped, write_comparison
+    from unpaired.evaluation.entries import check_same_data, compared, grouped
     from unpaired.evaluation.per_image import write_csv
+    from unpaired.evaluation.reporting.comparison import write_comparison
     from unpaired.evaluation.result import evaluate
     from unpaired.training.config import read_yaml
 

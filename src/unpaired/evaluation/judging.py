@@ -7,15 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from unpaired.data.decode import Picture
+from unpaired.data.decode import Picture, Pixels, read_picture
 from unpaired.data.domains import DataSet
 from unpaired.data.fingerprint import fingerprint
 from unpaired.errors import UserError, reason_of
 from unpaired.evaluation.instruments import Instruments
-from unpaired.evaluation.metrics import METRICS
-from unpaired.evaluation.pages import ROWS, titled
-from unpaired.evaluation.scores import Evaluation, evaluate
+from unpaired.evaluation.metrics import METRICS, ROWS, titled
+from unpaired.evaluation.scores import evaluate
 from unpaired.evaluation.segmenting.task import label_task
+from unpaired.evaluation.sides import Evaluation
 from unpaired.evaluation.valid_json import finite, json_text
 from unpaired.evaluation.views import open_views
 from unpaired.training.card import read_card
@@ -47,7 +47,6 @@ class Judged:
     def numbers(self) -> dict[str, Any]:
         """All of it for machines, and what is needed to know whether it is still true."""
         evaluation = self.evaluation
-        nets = {"features": evaluation.features, "perceptual": evaluation.perceptual}
         numbers: dict[str, Any] = finite(
             {
                 "instruments": self.instruments.names(),
@@ -58,7 +57,7 @@ class Judged:
                 "seed": self.config.seed,
                 "held_out": evaluation.held_out,
                 "figures": {
-                    key: {**asdict(metric), "title": titled(metric, nets)}
+                    key: {**asdict(metric), "title": titled(metric, evaluation.nets)}
                     for key, metric in METRICS.items()
                 },
                 "rows": ROWS,
@@ -170,3 +169,17 @@ def saved_numbers(run: Path, instruments: Instruments) -> dict[str, Any] | None:
     config = read_yaml(run / "config.yaml")
     data = data_of(config, card.channels_x, card.channels_y)
     return numbers if key == fingerprint(data) else None
+
+
+def saved_translation(folder: Path, name: str) -> Pixels:
+    """The saved translation of a test picture.
+
+    Raises: UserError if it isn't there: the run was judged on other pictures.
+    """
+    for suffix in ("png", "tif"):
+        if (path := folder / f"{name}.{suffix}").is_file():
+            return read_picture(path).pixels
+    raise UserError(
+        f'"{folder}" has no translation of "{name}": the runs were not evaluated on the same '
+        "pictures; compare runs on one data set, evaluated alike"
+    )

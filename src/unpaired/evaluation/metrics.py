@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,3 +38,20 @@ METRICS: dict[str, Metric] = {
     "ssim": Metric("SSIM", "higher", 3),
     "lpips": Metric("LPIPS-{perceptual}", "lower", 3),
 }
+
+ROWS = {
+    "input": "the input, untranslated",
+    "colour": "the best single colour transform",
+    "majority": "the commonest class everywhere",
+    "lookup": "a colour lookup table, fitted on true pairs",
+    "run": "this run",
+    "best": "this run, best on validation",
+    "real": "other real pictures",
+    "ceiling": "the segmenter on the real photos",
+}
+"""What the rows of a table are called, in order."""
+
+
+def titled(metric: Metric, names: Mapping[str, str | None]) -> str:
+    """A metric's title with the net it was taken with."""
+    return metric.title.format(**{name: value or "" for name, value in names.items()})

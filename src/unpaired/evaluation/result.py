@@ -12,8 +12,8 @@ from unpaired.evaluation.estimates import Estimate
 from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.judging import Judged
 from unpaired.evaluation.metrics import Scores
-from unpaired.evaluation.pages import number_tables, plain_tables, template
-from unpaired.evaluation.report import net_names, write_report
+from unpaired.evaluation.reporting.pages import number_tables, plain_tables, template
+from unpaired.evaluation.reporting.report import write_report
 from unpaired.methods.base import Direction
 from unpaired.training.config import read_yaml
 from unpaired.training.finding import find_checkpoint
@@ -78,7 +78,7 @@ class Result:
     def __str__(self) -> str:
         """The tables for a terminal."""
         evaluation = self.judged.evaluation
-        names, lines = net_names(evaluation), []
+        names, lines = evaluation.nets, []
         for side in evaluation.sides:
             lines.append(f"{self.run}, {side.direction}, {len(side.names)} pictures")
             lines.append(plain_tables(side.scores, names))
@@ -91,7 +91,7 @@ class Result:
     def _repr_html_(self) -> str:
         """The tables for a notebook; what is put in is escaped."""
         evaluation = self.judged.evaluation
-        names = net_names(evaluation)
+        names = evaluation.nets
         sides = [
             {
                 "title": f"{self.run}, {side.direction}, {len(side.names)} pictures",

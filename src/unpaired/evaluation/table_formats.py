@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from unpaired.evaluation.metrics import METRICS
-from unpaired.evaluation.pages import titled
+from unpaired.evaluation.metrics import METRICS, titled
 from unpaired.evaluation.tables import Rank, Row, Table, rank_agreement
 
 

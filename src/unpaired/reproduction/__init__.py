@@ -11,9 +11,10 @@ from typing import Any
 
 from unpaired.data.fingerprint import fingerprint
 from unpaired.errors import UserError
-from unpaired.evaluation.comparison import Entry, write_comparison
+from unpaired.evaluation.entries import Entry
 from unpaired.evaluation.instruments import Instruments, instruments
-from unpaired.evaluation.pages import write_page
+from unpaired.evaluation.reporting.comparison import write_comparison
+from unpaired.evaluation.reporting.pages import write_page
 from unpaired.evaluation.segmenting.ceiling import classes_of_data, make_segmenter
 from unpaired.evaluation.segmenting.classes import Classes
 from unpaired.evaluation.segmenting.labelled import open_pairs, side_of_labels

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unpaired.evaluation.comparison import Entry, Sighting, combined_scores, sightings
-from unpaired.evaluation.pages import ROWS
+from unpaired.evaluation.entries import Entry, Sighting, combined_scores, sightings
+from unpaired.evaluation.metrics import ROWS
 from unpaired.evaluation.published import PUBLISHED, PublishedTable
 from unpaired.evaluation.tables import Row, Table, rank_agreement
 from unpaired.methods import METHODS

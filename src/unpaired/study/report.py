@@ -14,9 +14,9 @@ import numpy as np
 import PIL.Image
 
 from unpaired.errors import UserError, reason_of
-from unpaired.evaluation.figures import data_uri
-from unpaired.evaluation.pages import template, write_page
 from unpaired.evaluation.published import FOOLED
+from unpaired.evaluation.reporting.figures import data_uri
+from unpaired.evaluation.reporting.pages import template, write_page
 from unpaired.evaluation.valid_json import json_text
 from unpaired.study.design import Design, read_design
 from unpaired.study.records import CODEBOOK, as_csv, records

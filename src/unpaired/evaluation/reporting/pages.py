@@ -10,20 +10,8 @@ import jinja2
 
 from unpaired.errors import UserError, reason_of
 from unpaired.evaluation.estimates import Estimate
-from unpaired.evaluation.metrics import METRICS, Metric, Scores
+from unpaired.evaluation.metrics import METRICS, ROWS, Metric, Scores, titled
 from unpaired.whole import write_whole
-
-ROWS = {
-    "input": "the input, untranslated",
-    "colour": "the best single colour transform",
-    "majority": "the commonest class everywhere",
-    "lookup": "a colour lookup table, fitted on true pairs",
-    "run": "this run",
-    "best": "this run, best on validation",
-    "real": "other real pictures",
-    "ceiling": "the segmenter on the real photos",
-}
-"""What the rows of a table are called, in order."""
 
 GROUPS = {
     "Do the classes survive?": ("pixel_accuracy", "class_accuracy", "class_iou"),
@@ -33,9 +21,9 @@ GROUPS = {
 """Tables of the page, by the question that their metrics answer."""
 
 
-def template(name: str, package: str = "unpaired.evaluation") -> jinja2.Template:
+def template(name: str, package: str = "unpaired.evaluation.reporting") -> jinja2.Template:
     """A page's template, of a package that may build on those here; what is put in is escaped."""
-    packages = dict.fromkeys((package, "unpaired.evaluation"))
+    packages = dict.fromkeys((package, "unpaired.evaluation.reporting"))
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(one) for one in packages]),
         autoescape=True,
@@ -51,11 +39,6 @@ def figure(value: float, digits: int) -> str:
     """A number with so many decimals, with a proper minus, and none before zero."""
     text = f"{value:.{digits}f}"
     return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", "\u2212")
-
-
-def titled(metric: Metric, names: Mapping[str, str | None]) -> str:
-    """A metric's title with the net it was taken with."""
-    return metric.title.format(**{name: value or "" for name, value in names.items()})
 
 
 def number_tables(

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from unpaired.evaluation.curves import COLOURS, INK, loss_curves, validation_curve
+from unpaired.evaluation.reporting.curves import COLOURS, INK, loss_curves, validation_curve
 
 LINES = [
     entry

@@ -1,216 +1,34 @@
-"""A run as one page: pictures, curves, numbers, and what they mean."""
+"""One direction of a run, as the page shows it: pictures, numbers, and what they mean."""
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unpaired import __version__
 from unpaired.data.decode import Pixels
-from unpaired.data.domains import DataSet, is_packed
 from unpaired.data.order import spread
 from unpaired.data.showing import as_rgb
-from unpaired.evaluation.curves import loss_curves, validation_curve
 from unpaired.evaluation.failures import FAILURES, WORST, worst
 from unpaired.evaluation.faithfulness import CYCLE_TOP, heat, outlined
-from unpaired.evaluation.features import EfficientNetLite0
-from unpaired.evaluation.figures import data_uri, mosaic, sample_stages
-from unpaired.evaluation.instruments import Instruments
-from unpaired.evaluation.judging import Judged, judge, save
 from unpaired.evaluation.metrics import METRICS, Scores
-from unpaired.evaluation.pages import number_tables, template, titled, write_page
-from unpaired.evaluation.scores import Evaluation, Side, domains
-from unpaired.methods import KINDS, METHODS
+from unpaired.evaluation.reporting.facts import Facts
+from unpaired.evaluation.reporting.figures import data_uri, mosaic, sample_stages
+from unpaired.evaluation.reporting.pages import number_tables
+from unpaired.evaluation.sides import Evaluation, Side, domains
 from unpaired.methods.base import Direction
-from unpaired.training.config import TrainConfig
-from unpaired.training.finding import read_progress
 from unpaired.training.progress import clock
-from unpaired.training.tracking import last_session, read_findings, read_metrics, summed_up
-from unpaired.translation.translator import Translator
 
 TYPICAL = 8  # rows of the sample grids
 STAGES, STAGE_ROWS = 7, 3  # of the training strip
 SHEET_PIXELS = 200 * 64 * 64  # test pictures up to this are all shown
-
 DISTURBED = {"jpeg": "JPEG, quality 90", "noise": "slight noise"}
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What the page says about how the run was made."""
-
-    name: str
-    method: str
-    paired: bool
-    imported: bool
-    """It was trained elsewhere, nobody knows how long."""
-    data: str
-    domains: dict[str, str]
-    preset: str | None
-    precision: str
-    size: int
-    step: int
-    epochs: float
-    seconds: float | None
-    batch: int
-    machine: str
-    versions: str
-    resume: str
-
-
-def write_report(
-    run: Path,
-    instruments: Instruments | None = None,
-    *,
-    checkpoint: str = "latest",
-    dataset: DataSet | None = None,
-    about: str | None = None,
-) -> tuple[Path, Judged]:
-    """Judge a run; write `report.html`, `numbers.json` and `translations/` into its folder.
-
-    Args:
-        instruments: None: KID over EfficientNet-Lite0, which needs no download.
-        checkpoint: "latest" (and "best" beside it, if validation chose another), "best", a step.
-        dataset: None: the data the run was trained on.
-        about: a sentence at the head of the page.
-    Returns: (the page, what was found).
-    Raises: UserError if `run` is no run, its data are no longer there, or can't be judged so.
-    """
-    judged = judge(
-        run,
-        instruments or Instruments(EfficientNetLite0()),
-        checkpoint=checkpoint,
-        dataset=dataset,
-    )
-    save(judged)
-    page = judged.run / "report.html"
-    facts = gather_facts(judged.run, judged.folder, judged.translators["run"], judged.config)
-    write_page(page, render(judged, facts, reference_runs(facts.data), about))
-    return page, judged
-
-
-def gather_facts(
-    run: Path, checkpoint: Path, translator: Translator, config: TrainConfig[Any]
-) -> Facts:
-    """Read what a run says of itself; what is not there is left out of the page."""
-    card = translator.card
-    environment = last_session(run)
-    so_far = read_progress(checkpoint)
-    versions = environment.get("versions", {})
-    machine = [environment.get("platform"), _times(environment.get("threads"), "thread")]
-    return Facts(
-        name=run.name,
-        method=KINDS[card.method].title,
-        paired=KINDS[card.method].paired,
-        imported=card.method not in METHODS,
-        data=card.data,
-        domains=domain_names(config),
-        preset=card.preset,
-        precision=card.precision,
-        size=card.size,
-        step=card.step,
-        epochs=card.epoch,
-        seconds=so_far.get("seconds"),
-        batch=config.batch * config.accumulate,
-        machine=", ".join(str(part) for part in machine if part),
-        versions=f"unpaired {versions.get('unpaired', __version__)}, "
-        f"torch {versions.get('torch', 'unknown')}",
-        resume=resume_command(run, config),
-    )
-
-
-def resume_command(run: Path, config: TrainConfig[Any]) -> str:
-    """The command that trains this run six times as long in all."""
-    (unit, amount), *_ = config.length.items()
-    total = max(60, round(6 * amount)) if unit == "minutes" else round(6 * amount)
-    return f"unpaired train --out {shlex.quote(str(run))} --resume --{unit} {total}"
-
-
-def domain_names(config: TrainConfig[Any]) -> dict[str, str]:
-    """{"x": ..., "y": ...} as people call them: views of a named set, folders, else X and Y."""
-    ends = None
-    if config.data is None:
-        ends = _folder_names(str(config.x), str(config.y))
-    elif config.data.startswith("worldtiles:"):
-        x, _, y = config.data.partition(":")[2].partition("-")
-        ends = x, y
-    if ends is None:
-        return {"x": "X", "y": "Y"}
-    x, y = reversed(ends) if config.swap else ends
-    return {"x": x, "y": y}
-
-
-def _folder_names(x: str, y: str) -> tuple[str, str] | None:
-    """The ends of two paths, so long that they differ; None: they are shards or tables."""
-    if is_packed(x) or is_packed(y):
-        return None
-    one, two = Path(x).parts, Path(y).parts
-    for depth in range(1, max(len(one), len(two)) + 1):
-        ends = "/".join(one[-depth:]), "/".join(two[-depth:])
-        if ends[0] != ends[1]:
-            return ends
-    return None
-
-
-def reference_runs(data: str) -> list[dict[str, Any]]:
-    """Measured runs on the same data to compare with, as shipped with the package.
-
-    Each has "label", "direction", "minutes" and "kid"; and maybe "mae", "steps", "machine" and
-    "command".
-    """
-    path = resources.files("unpaired.evaluation") / "reference_runs.json"
-    if not path.is_file():
-        return []
-    runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
-    return [run for run in runs if run["data"] == data]
-
-
-def render(
-    judged: Judged, facts: Facts, references: list[dict[str, Any]], about: str | None = None
-) -> str:
-    """The whole page as text: no address in it leads anywhere but into itself."""
-    scored, run = judged.evaluation, judged.run
-    metrics = read_metrics(run)
-    names = net_names(scored)
-    return template("report.html.j2").render(
-        facts=facts,
-        about=about,
-        metric=titled(METRICS["kid"], names),
-        names=names,
-        segmenter=scored.segmenter,
-        steps={row: own.card.step for row, own in judged.translators.items()},
-        held_out=scored.held_out,
-        sides=[_side(side, scored, facts) for side in scored.sides],
-        strips=[_strip(run, side, facts, metrics, len(scored.sides)) for side in scored.sides],
-        curves=loss_curves(metrics),
-        validation=validation_curve(metrics, _best_step(judged), read_findings(run)),
-        history=summed_up(read_findings(run)),
-        references=references,
-        clock=clock,
-    )
-
-
-def _best_step(judged: Judged) -> int | None:
-    """The step that the validation share chose; None if none did."""
-    if "best" in judged.translators:
-        return judged.translators["best"].card.step
-    return judged.translators["run"].card.step if (judged.run / "best").is_file() else None
-
-
-def net_names(scored: Evaluation) -> dict[str, str | None]:
-    """What stands in the titles of metrics."""
-    return {"features": scored.features, "perceptual": scored.perceptual}
-
-
-def _side(side: Side, scored: Evaluation, facts: Facts) -> dict[str, Any]:
+def direction_of(side: Side, scored: Evaluation, facts: Facts) -> dict[str, Any]:
     """One direction, as the template wants it."""
     source, target = domains(side.direction)
     columns: list[tuple[str, str, Pixels]] = [
@@ -242,7 +60,7 @@ def _side(side: Side, scored: Evaluation, facts: Facts) -> dict[str, Any]:
         "by_truth": side.truth is not None,
         "seen_as": side.seen_as,
         "stand_in": side.stand_in,
-        "tables": number_tables(side.scores, net_names(scored)),
+        "tables": number_tables(side.scores, scored.nets),
         "reconstruction": _reconstruction(side, facts.domains[source]),
         "faithfulness": _faithfulness(side, facts.domains[source]),
         "findings": [found.line for found in side.findings],
@@ -347,7 +165,7 @@ def _sheet(side: Side) -> Pixels:
     return mosaic([groups[i : i + across] for i in range(0, len(groups), across)], gap=6)
 
 
-def _strip(
+def strip(
     run: Path, side: Side, facts: Facts, metrics: list[dict[str, float]], sides: int
 ) -> dict[str, Any] | None:
     """How the translations of fixed pictures came along, from the run's sample grids."""
@@ -376,7 +194,3 @@ def _when(step: int, metrics: list[dict[str, float]]) -> str | None:
     if not timed:
         return None
     return clock(min(timed, key=lambda entry: abs(entry["step"] - step))["seconds"])
-
-
-def _times(count: Any, noun: str) -> str | None:
-    return None if count is None else f"{count} {noun}{'' if count == 1 else 's'}"

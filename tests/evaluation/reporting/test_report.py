@@ -17,15 +17,18 @@ from unpaired.data.domains import open_dataset
 from unpaired.data.order import spread
 from unpaired.data.showing import as_rgb
 from unpaired.errors import UserError
-from unpaired.evaluation import report
-from unpaired.evaluation.comparison import grouped, write_comparison
-from unpaired.evaluation.curves import INK, loss_curves
+from unpaired.evaluation.entries import grouped
 from unpaired.evaluation.estimates import Estimate
-from unpaired.evaluation.figures import mosaic
 from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.metrics import Scores
-from unpaired.evaluation.pages import figure
-from unpaired.evaluation.report import domain_names, resume_command, verdict, write_report
+from unpaired.evaluation.reporting import report
+from unpaired.evaluation.reporting.comparison import write_comparison
+from unpaired.evaluation.reporting.curves import INK, loss_curves
+from unpaired.evaluation.reporting.direction import verdict
+from unpaired.evaluation.reporting.facts import domain_names, resume_command
+from unpaired.evaluation.reporting.figures import mosaic
+from unpaired.evaluation.reporting.pages import figure
+from unpaired.evaluation.reporting.report import write_report
 from unpaired.methods import METHODS
 from unpaired.training.config import TrainConfig, read_yaml, with_changes
 from unpaired.training.run import train
