@@ -29,9 +29,9 @@ def browser():
         yield one
 
 
-@pytest.fixture(params=[(1280, 800), (375, 740)], ids=["desktop", "phone"])
+@pytest.fixture
 def page(request, browser, server):
-    width, height = request.param
+    width, height = getattr(request, "param", (1280, 800))
     with faultless_page(browser, viewport={"width": width, "height": height}) as one:
         one.goto(f"{server.address}/#token={TOKEN}")
         said(one, "Choose a picture to begin.")
@@ -68,6 +68,7 @@ def taken_home(page) -> tuple[str, np.ndarray]:
     return file.suggested_filename, np.asarray(PIL.Image.open(file.path()))
 
 
+@pytest.mark.parametrize("page", [(1280, 800), (375, 740)], ids=["desktop", "phone"], indirect=True)
 def test_a_dropped_picture_is_translated_compared_by_keyboard_and_downloaded(page):
     pixels = picture(1, 60, 90)
     hand_over(page, "drop", "my.photo.png", png(pixels))
