@@ -63,7 +63,9 @@ class UnderstoodError(Exception):
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    text = page.read_text(encoding="utf-8")
+    fenced = re.findall(r"^```([^\n]*)\n(.*?)^```", text, re.M | re.S)
+    return [block for kind, block in fenced if kind == language]
 
 
 def commands(page: Path) -> list[str]:
