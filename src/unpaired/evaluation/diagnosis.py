@@ -12,19 +12,25 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import torch
-import torch.nn.functional as fn
-from numpy.typing import NDArray
 
 from unpaired.data.decode import Pixels
 from unpaired.data.showing import comparable
 from unpaired.evaluation.features import Features
+from unpaired.evaluation.symptoms import (
+    BLOCK,
+    colours,
+    correlation,
+    diversity,
+    feature_spread,
+    grey,
+    lattices,
+    spots,
+    wasserstein,
+)
 
-Grey = NDArray[np.float64]  # (N, H, W), 0 to 255
 Severity = Literal["warning", "notice"]
 
 FEWEST = 4  # pictures; fewer tell nothing about a set
-BLOCK = 16  # pixels that a lattice is looked for in
 
 
 @dataclass(frozen=True)
@@ -81,11 +87,11 @@ def colour_inversion(sight: Sight) -> Finding | None:
     """
     if not comparable(sight.inputs.shape[3], sight.translated.shape[3]):
         return None
-    a, b = _grey(sight.inputs), _grey(sight.translated)
+    a, b = grey(sight.inputs), grey(sight.translated)
     flat = (a.std(axis=(1, 2)) < 4) | (b.std(axis=(1, 2)) < 4)
     if (~flat).sum() < FEWEST:
         return None
-    value = float(np.median(_correlation(a[~flat], b[~flat])))
+    value = float(np.median(correlation(a[~flat], b[~flat])))
     if value > INVERTED:
         return None
     return Finding(
@@ -105,8 +111,8 @@ def identity_collapse(sight: Sight) -> Finding | None:
     """G(x) = x: the pictures change by far less than their colours lie from the target's."""
     if sight.inputs.shape[3] != sight.translated.shape[3]:
         return None
-    a, b, real = (_colours(p) for p in (sight.inputs, sight.translated, sight.real))
-    apart = _wasserstein(a, real)
+    a, b, real = (colours(p) for p in (sight.inputs, sight.translated, sight.real))
+    apart = wasserstein(a, real)
     moved = float(np.abs(a - b).mean())
     if apart < APART or moved > STUCK * apart:
         return None
@@ -125,15 +131,16 @@ ALIKE = 0.4  # of the real pictures' diversity; runs that translate stay above 0
 
 def mode_collapse(sight: Sight) -> Finding | None:
     """All translations alike, though real pictures and inputs are not."""
-    made, real = (_diversity(p) for p in (sight.translated, sight.real))
-    inputs = _diversity(sight.inputs)
+    made, real = (diversity(p) for p in (sight.translated, sight.real))
+    inputs = diversity(sight.inputs)
     if real < 4 or inputs < 4:  # a set of equal pictures has nothing to lose
         return None
     share = made / real
     if sight.translated_features is not None and sight.real_features is not None:
-        spread = _spread(sight.translated_features) / max(_spread(sight.real_features), 1e-12)
+        usual = max(feature_spread(sight.real_features), 1e-12)
+        spread = feature_spread(sight.translated_features) / usual
         share = max(share, spread)  # sure only if colours and features agree
-    if share > ALIKE or _grey(sight.translated).std(axis=(1, 2)).mean() < 2:  # flat: dead_run
+    if share > ALIKE or grey(sight.translated).std(axis=(1, 2)).mean() < 2:  # flat: dead_run
         return None
     return Finding(
         "mode_collapse",
@@ -180,7 +187,7 @@ def checkerboard(sight: Sight) -> Finding | None:
     """
     if min(*sight.translated.shape[1:3], *sight.real.shape[1:3]) < BLOCK:
         return None
-    made, real = _lattices(_grey(sight.translated)), _lattices(_grey(sight.real))
+    made, real = lattices(grey(sight.translated)), lattices(grey(sight.real))
     period, ratio = max(
         ((wave[0], made[wave] / max(real[wave], 0.1)) for wave in made if made[wave] >= LATTICE),
         key=lambda one: one[1],
@@ -203,7 +210,7 @@ SPOT = 50.0  # grey levels that a spot must stand out by
 
 def blobs(sight: Sight) -> Finding | None:
     """Spots of a few pixels, far brighter or darker than all around, in most pictures."""
-    made, real = (_spots(_grey(p)) for p in (sight.translated, sight.real))
+    made, real = (spots(grey(p)) for p in (sight.translated, sight.real))
     value, usual = float(np.median(made)), float(np.median(real))
     if value < SPOT or value < SPOTTED * max(usual, 4.0):
         return None
@@ -218,10 +225,10 @@ def blobs(sight: Sight) -> Finding | None:
 
 def dead_run(sight: Sight) -> Finding | None:
     """One flat colour, nothing changed since the last evaluation, or losses that stand still."""
-    made = _grey(sight.translated)
+    made = grey(sight.translated)
     reasons = []
     contrast = float(made.std(axis=(1, 2)).mean())
-    if contrast < 2 <= float(_grey(sight.real).std(axis=(1, 2)).mean()):
+    if contrast < 2 <= float(grey(sight.real).std(axis=(1, 2)).mean()):
         reasons.append(f"translations are flat (contrast {contrast:.1f} of 255)")
     if sight.change == 0:
         reasons.append("no weight has changed since the last evaluation (0.0)")
@@ -248,68 +255,3 @@ DETECTORS: dict[str, Callable[[Sight], Finding | None]] = {
     "blobs": blobs,
     "dead_run": dead_run,
 }
-
-
-def _colours(pictures: Pixels) -> NDArray[np.float64]:
-    """(N, H, W, C) of any type, 0 to 255."""
-    return pictures.astype(np.float64) * (255 / np.iinfo(pictures.dtype).max)
-
-
-def _grey(pictures: Pixels) -> Grey:
-    """The mean over channels: (N, H, W), 0 to 255."""
-    grey: Grey = _colours(pictures).mean(axis=3)
-    return grey
-
-
-def _correlation(a: Grey, b: Grey) -> NDArray[np.float64]:
-    """Of each pair of pictures, over its pixels: (N,)."""
-    a, b = (one - one.mean(axis=(1, 2), keepdims=True) for one in (a, b))
-    scale = np.sqrt((a**2).sum(axis=(1, 2)) * (b**2).sum(axis=(1, 2)))
-    correlation: NDArray[np.float64] = (a * b).sum(axis=(1, 2)) / np.maximum(scale, 1e-12)
-    return correlation
-
-
-def _wasserstein(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Mean over channels of the distance between the distributions of values."""
-    places = np.linspace(0.005, 0.995, 100)
-    quantiles = (np.quantile(one.reshape(-1, one.shape[3]), places, axis=0) for one in (a, b))
-    first, second = quantiles
-    return float(np.abs(first - second).mean())
-
-
-def _diversity(pictures: Pixels) -> float:
-    """Mean over coarse places of the deviation between pictures, in grey levels."""
-    values = torch.from_numpy(np.ascontiguousarray(_colours(pictures))).permute(0, 3, 1, 2)
-    coarse = fn.adaptive_avg_pool2d(values, 8).numpy()
-    return float(coarse.std(axis=0).mean())
-
-
-def _spread(features: Features) -> float:
-    """Root of the mean variance of the features."""
-    return float(np.sqrt(features.var(axis=0).mean()))
-
-
-def _lattices(grey: Grey) -> dict[tuple[int, int, int], float]:
-    """Root mean square amplitude of waves, by (period, by rows, by columns), in grey levels."""
-    count, height, width = grey.shape[0], *(side - side % BLOCK for side in grey.shape[1:])
-    cut = grey[:, :height, :width]
-    rows, columns = np.indices((height, width))
-    amplitudes = {}
-    for period in (2, 4):
-        for r, c in ((1, 0), (0, 1), (1, 1)):
-            wave = np.exp(2j * np.pi * (r * rows + c * columns) / period)
-            blocks = (cut * wave).reshape(count, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
-            power = np.abs(blocks.mean(axis=(2, 4))) ** 2
-            amplitudes[period, r, c] = float(np.sqrt(power.mean()))
-    return amplitudes
-
-
-def _spots(grey: Grey) -> NDArray[np.float64]:
-    """How far each picture's strongest spot of 3 pixels stands out from the 15 around: (N,)."""
-    planes = torch.from_numpy(np.ascontiguousarray(grey))[:, None]
-    small = fn.avg_pool2d(planes, 3, 1, 1, count_include_pad=False)
-    wide = fn.avg_pool2d(planes, 15, 1, 7, count_include_pad=False)
-    rough = fn.avg_pool2d((planes - wide).abs(), 15, 1, 7, count_include_pad=False)
-    # what stands out among what is rough anyway (waves, leaves) is no spot
-    found = ((small - wide).abs() - 2 * rough).amax((1, 2, 3))
-    return np.maximum(found.numpy(), 0)

@@ -19,7 +19,11 @@ from unpaired.evaluation.segmenting.ceiling import classes_of_data, make_segment
 from unpaired.evaluation.segmenting.classes import Classes
 from unpaired.evaluation.segmenting.labelled import open_pairs, side_of_labels
 from unpaired.evaluation.segmenting.trained import TrainedSegmenter
-from unpaired.evaluation.table_formats import (
+from unpaired.evaluation.valid_json import json_text
+from unpaired.evaluation.views import seen_size
+from unpaired.reproduction.configs import check_tables, config_of, contenders_of
+from unpaired.reproduction.contenders import CONTENDERS, TABLES, TO_PHOTO
+from unpaired.reproduction.formats import (
     as_csv,
     as_html,
     as_json,
@@ -27,12 +31,8 @@ from unpaired.evaluation.table_formats import (
     as_markdown,
     as_text,
 )
-from unpaired.evaluation.tables import Table
-from unpaired.evaluation.valid_json import json_text
-from unpaired.evaluation.views import seen_size
-from unpaired.reproduction.configs import check_tables, config_of, contenders_of
-from unpaired.reproduction.contenders import CONTENDERS, TABLES, TO_PHOTO
 from unpaired.reproduction.rows import fcn_table, human_tables
+from unpaired.reproduction.tables import Table
 from unpaired.reproduction.training import Training, complete, judge_missing, plan, train_missing
 from unpaired.telling import note
 from unpaired.training.config import TrainConfig

@@ -10,10 +10,10 @@ from typing import Any
 from unpaired.evaluation.entries import Entry, Sighting, combined_scores, sightings
 from unpaired.evaluation.metrics import ROWS
 from unpaired.evaluation.published import PUBLISHED, PublishedTable
-from unpaired.evaluation.tables import Row, Table, rank_agreement
 from unpaired.methods import METHODS
 from unpaired.methods.base import Direction
 from unpaired.reproduction.contenders import CONTENDERS
+from unpaired.reproduction.tables import Row, Table, rank_agreement
 from unpaired.reproduction.training import Training
 from unpaired.training.config import TrainConfig
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from unpaired.evaluation.metrics import METRICS, titled
-from unpaired.evaluation.tables import Rank, Row, Table, rank_agreement
+from unpaired.reproduction.tables import Rank, Row, Table, rank_agreement
 
 
 def as_text(table: Table) -> str:

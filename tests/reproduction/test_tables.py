@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from unpaired.evaluation.estimates import Estimate
 from unpaired.evaluation.published import PUBLISHED
-from unpaired.evaluation.table_formats import (
+from unpaired.reproduction.formats import (
     as_csv,
     as_html,
     as_json,
@@ -19,7 +19,7 @@ from unpaired.evaluation.table_formats import (
     as_markdown,
     as_text,
 )
-from unpaired.evaluation.tables import Row, Table, rank_agreement
+from unpaired.reproduction.tables import Row, Table, rank_agreement
 
 NETS = {"features": "Net", "perceptual": None}
 
