@@ -28,6 +28,7 @@ REFERENCE = {
     "--dataroot": "--data",
     "--name": "--out",
     "--checkpoints-dir": "--out",
+    "--suffix": "--out",
     "--results-dir": "--out",
     "--gpu-ids": "--device",
     "--input-nc": "--channels-x",
@@ -38,6 +39,10 @@ REFERENCE = {
     "--netD": "--discriminator.kind",
     "--n-layers-D": "--discriminator.layers",
     "--norm": "--generator.norm",
+    "--init-type": "--generator.init",
+    "--init-gain": "--generator.init-gain",
+    "--no-dropout": "--generator.no-dropout",
+    "--direction": "--swap",
     "--num-threads": "--workers",
     "--batch-size": "--batch",
     "--load-size": "--images.load",
@@ -45,19 +50,42 @@ REFERENCE = {
     "--preprocess": "--images.mode",
     "--no-flip": "--images.no-flip",
     "--n-epochs": "--epochs, which counts all of them",
+    "--niter": "--epochs, which counts all of them",
+    "--n-epochs-decay": "--schedule.constant, the share of the run before it",
+    "--niter-decay": "--schedule.constant, the share of the run before it",
     "--lr": "--optimizer.lr",
     "--beta1": "--optimizer.beta1",
     "--lr-policy": "--schedule.kind",
+    "--lr-decay-iters": "--schedule.every, a share of the run",
     "--gan-mode": "--loss.adversarial",
     "--lambda-A": "--loss.cycle-x",
     "--lambda-B": "--loss.cycle-y",
     "--lambda-identity": "--loss.identity, times the weight of the cycle",
     "--lambda-L1": "--loss.l1",
     "--pool-size": "--history",
-    "--save-latest-freq": "--checkpoint-every",
-    "--print-freq": "--log-every",
-    "--display-freq": "--sample-every",
+    "--save-latest-freq": "--checkpoint-every, in steps",
+    "--save-epoch-freq": "--checkpoint-every, in steps",
+    "--print-freq": "--log-every, in steps",
+    "--display-freq": "--sample-every, in steps",
+    "--update-html-freq": "--sample-every, in steps",
+    "--use-wandb": "--tracker wandb",
     "--continue-train": "--resume",
+    "--epoch-count": "--resume",
+    "--epoch": "--checkpoint, which counts steps",
+    "--load-iter": "--checkpoint, which counts steps",
+    "--num-test": "--limit",
+    "--how-many": "--limit",
+    "--ntest": "--limit",
+    "--loadSize": "--images.load",
+    "--fineSize": "--size",
+    "--batchSize": "--batch",
+    "--nThreads": "--workers",
+    "--resize-or-crop": "--images.mode",
+    "--which-model-netG": "--blocks, or --generator.kind",
+    "--which-model-netD": "--discriminator.kind",
+    "--which-direction": "--swap",
+    "--which-epoch": "--checkpoint, which counts steps",
+    "--identity": "--loss.identity, times the weight of the cycle",
 }
 """Options of the authors' PyTorch code, and what they are here; docs/from-reference.md has all."""
 
@@ -73,7 +101,7 @@ def nearest_option(word: str, known: Sequence[str]) -> str:
     shorter one, or the reference code's; else empty.
     """
     word = word.replace("_", "-")
-    if (theirs := REFERENCE.get(word)) and theirs.split(",")[0] in known:
+    if (theirs := REFERENCE.get(word)) and re.split("[, ]", theirs)[0] in known:
         return f" (the reference code's; here it is {theirs})"
     whole = [option for option in known if word.startswith((f"{option}-", f"{option}."))]
     begun = [option for option in known if option.startswith(word)]
