@@ -28,7 +28,8 @@ from torchvision import transforms
 
 from unpaired.bench.loading import write_jpegs
 from unpaired.data.batches import Batches
-from unpaired.data.domains import Domain, file_domain
+from unpaired.data.domains import Domain
+from unpaired.data.files import file_domain
 from unpaired.data.images import ImageConfig
 from unpaired.methods import METHODS
 from unpaired.training.config import TrainConfig

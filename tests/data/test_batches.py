@@ -17,8 +17,10 @@ from PIL import Image
 
 from tests.training.runs import write_dataset, write_pictures
 from unpaired.data.batches import AHEAD, Batches, _Steps
+from unpaired.data.datasets import open_dataset
 from unpaired.data.decode import UnreadableImage
-from unpaired.data.domains import Domain, file_domain, open_dataset
+from unpaired.data.domains import Domain
+from unpaired.data.files import file_domain
 from unpaired.data.images import ImageConfig, prepare, prepare_fixed, resized
 from unpaired.data.order import chance, picture_at
 from unpaired.errors import UserError

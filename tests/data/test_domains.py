@@ -11,8 +11,9 @@ from PIL import Image
 
 from tests.training.runs import write_dataset, write_pictures
 from unpaired.data.check import check_dataset
+from unpaired.data.datasets import open_dataset
 from unpaired.data.decode import UnreadableImage
-from unpaired.data.domains import file_domain, open_dataset
+from unpaired.data.files import file_domain
 from unpaired.data.layouts import held_out, list_images
 from unpaired.errors import UserError
 

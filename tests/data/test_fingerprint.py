@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests.training.runs import write_dataset
-from unpaired.data.domains import Domain, open_dataset
+from unpaired.data.datasets import open_dataset
+from unpaired.data.domains import Domain
 from unpaired.data.fingerprint import across_machines, fingerprint
 
 

@@ -22,7 +22,7 @@ from tests.servers import Behaviour, serving
 from unpaired import fetching
 from unpaired.cli import run
 from unpaired.data import cityscapes
-from unpaired.data.domains import open_dataset
+from unpaired.data.datasets import open_dataset
 from unpaired.data.getting import folder_of, get, held
 from unpaired.data.paper_sets import HOST, PAPER_SETS
 from unpaired.errors import UserError

@@ -12,8 +12,9 @@ from PIL import Image
 from tests.training.runs import tiny_config, write_dataset, write_pictures
 from unpaired.data.batches import Batches
 from unpaired.data.check import check_dataset
+from unpaired.data.datasets import open_dataset
 from unpaired.data.decode import UnreadableImage
-from unpaired.data.domains import DataSet, Domain, open_dataset
+from unpaired.data.domains import DataSet, Domain
 from unpaired.data.images import ImageConfig
 from unpaired.errors import UserError
 

@@ -8,8 +8,8 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unpaired.data.datasets import open_dataset
 from unpaired.data.decode import UnreadableImage, read_picture
-from unpaired.data.domains import open_dataset
 from unpaired.data.fingerprint import fingerprint
 from unpaired.data.images import ImageConfig
 from unpaired.data.picture import Picture

@@ -20,8 +20,8 @@ from tests.data.servers import served
 from tests.extras import need
 from tests.training.runs import tiny_config, write_pictures
 from unpaired.data.batches import Batches
+from unpaired.data.datasets import open_dataset
 from unpaired.data.decode import read_picture
-from unpaired.data.domains import open_dataset
 from unpaired.data.fingerprint import fingerprint
 from unpaired.data.images import ImageConfig
 from unpaired.data.order import picture_at

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 
 from tests.training.runs import in_process, tiny_config, write_dataset
 from tests.training.test_resume import assert_same_state, seal, wait_for_step
-from unpaired.data.domains import open_dataset
+from unpaired.data.datasets import open_dataset
 from unpaired.errors import UserError
 from unpaired.training.card import read_card
 from unpaired.training.checkpoint import load_method, read_state

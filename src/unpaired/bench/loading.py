@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from unpaired.data.batches import Batches
-from unpaired.data.domains import open_dataset
+from unpaired.data.datasets import open_dataset
 from unpaired.data.images import ImageConfig
 
 PICTURES = 12  # per domain

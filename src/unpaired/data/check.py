@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from unpaired.data.datasets import layout_of, open_dataset
 from unpaired.data.decode import UnreadableImage
-from unpaired.data.domains import Domain, layout_of, open_dataset
+from unpaired.data.domains import Domain
 from unpaired.data.values import Measured, advice, measure_values
 from unpaired.errors import UserError
 

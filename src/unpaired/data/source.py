@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from unpaired.data.decode import Pixels, UnreadableImage
-from unpaired.data.domains import Domain, printable
+from unpaired.data.domains import Domain
+from unpaired.data.files import printable
 from unpaired.data.images import (
     DomainName,
     ImageConfig,

@@ -9,7 +9,8 @@ from accelerate import Accelerator
 
 from unpaired import launch
 from unpaired.data.batches import Batches, Skip
-from unpaired.data.domains import DataSet, open_dataset
+from unpaired.data.datasets import open_dataset
+from unpaired.data.domains import DataSet
 from unpaired.methods import KINDS
 from unpaired.training.config import TrainConfig
 from unpaired.training.validation import hold_out

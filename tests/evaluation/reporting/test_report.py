@@ -12,8 +12,8 @@ from PIL import Image
 
 from tests.evaluation.corners import Corners
 from tests.training.runs import tiny_config, write_dataset
+from unpaired.data.datasets import open_dataset
 from unpaired.data.decode import UnreadableImage
-from unpaired.data.domains import open_dataset
 from unpaired.data.order import spread
 from unpaired.data.showing import as_rgb
 from unpaired.errors import UserError

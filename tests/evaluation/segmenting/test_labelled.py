@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.evaluation.segmenting.pairs import THREE, make_pairs, write_pairs
 from unpaired.data.catalog import worldtiles_view
-from unpaired.data.domains import open_dataset
+from unpaired.data.datasets import open_dataset
 from unpaired.errors import UserError
 from unpaired.evaluation.segmenting.classes import CLASSES
 from unpaired.evaluation.segmenting.labelled import parse_size, read_labelled, side_of_labels

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.evaluation.segmenting.pairs import THREE, write_pairs
-from unpaired.data.domains import open_dataset
+from unpaired.data.datasets import open_dataset
 from unpaired.data.images import ImageConfig
 from unpaired.errors import UserError
 from unpaired.evaluation.segmenting.classes import CLASSES

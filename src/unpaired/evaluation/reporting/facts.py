@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unpaired import __version__
-from unpaired.data.domains import is_packed
+from unpaired.data.datasets import is_packed
 from unpaired.methods import KINDS, METHODS
 from unpaired.training.config import TrainConfig
 from unpaired.training.finding import read_progress
