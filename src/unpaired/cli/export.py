@@ -20,7 +20,8 @@ class ExportOptions:
     """Write a run's network as one file that other programs can run, checked against the run."""
 
     run: Annotated[Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Run folder, checkpoint folder, a file of weights from elsewhere, or a published model."""
+    """Run folder, checkpoint folder, weights from elsewhere, a published model, or user/name of the
+    Hub."""
     format: Literal["onnx", "openvino", "torch"] = "onnx"
     """onnx: .onnx; openvino: .xml and .bin; torch: .pt2, for torch.export.load."""
     out: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None

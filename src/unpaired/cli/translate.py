@@ -30,7 +30,8 @@ class TranslateOptions:
 
     run: Annotated[Positional[str], tyro.conf.arg(metavar="RUN")]
     """Run folder, checkpoint folder, file from `unpaired export`, weights from elsewhere (.pth,
-    .safetensors), or a published model (horse2zebra, ...; `unpaired import --list`)."""
+    .safetensors), a published model (horse2zebra, ...; `unpaired import --list`), or user/name of
+    the Hugging Face Hub."""
     inputs: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="PICTURES...")]
     """Pictures and folders; sub-folders are kept. Or one film. Or URLs (s3://, gs://, ...), or tar
     shards: data-{000..123}.tar. Or - for one picture from standard input."""

@@ -12,7 +12,7 @@ from unpaired.data.domains import DataSet
 from unpaired.data.fingerprint import fingerprint
 from unpaired.errors import UserError, reason_of
 from unpaired.evaluation.instruments import Instruments
-from unpaired.evaluation.metrics import METRICS, ROWS, titled
+from unpaired.evaluation.metrics import GROUPS, METRICS, ROWS, titled
 from unpaired.evaluation.scores import evaluate
 from unpaired.evaluation.segmenting.task import label_task
 from unpaired.evaluation.sides import Evaluation
@@ -60,6 +60,7 @@ class Judged:
                     key: {**asdict(metric), "title": titled(metric, evaluation.nets)}
                     for key, metric in METRICS.items()
                 },
+                "questions": GROUPS,
                 "rows": ROWS,
                 "directions": evaluation.numbers(),
             }

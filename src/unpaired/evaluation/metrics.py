@@ -39,6 +39,13 @@ METRICS: dict[str, Metric] = {
     "lpips": Metric("LPIPS-{perceptual}", "lower", 3),
 }
 
+GROUPS = {
+    "Do the classes survive?": ("pixel_accuracy", "class_accuracy", "class_iou"),
+    "Does the set look real?": ("kid", "fid", "precision", "recall"),
+    "Is each picture right?": ("l1", "psnr", "ssim", "lpips"),
+}
+"""Tables of the page, by the question that their metrics answer."""
+
 ROWS = {
     "input": "the input, untranslated",
     "colour": "the best single colour transform",

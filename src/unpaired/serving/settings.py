@@ -17,7 +17,8 @@ class Settings:
     """Show trained runs as a web page, with an HTTP interface for programs beside it."""
 
     runs: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="RUN...")]
-    """Run or checkpoint folders, or files from `unpaired export`; NAME=RUN gives one a name."""
+    """Run or checkpoint folders, files from `unpaired export`, or user/name of the Hub; NAME=RUN
+    gives one a name."""
     host: str = "127.0.0.1"
     """Address to listen at; 0.0.0.0 for all, and then with a token."""
     port: int = 8000

@@ -30,6 +30,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -42,6 +43,8 @@ from unpaired.training.finding import checkpoints_of, find_checkpoint, pointed_a
 from unpaired.training.parsing import parse
 from unpaired.whole import sync, write_whole
 
+SPARE = 20_000_000
+"""Weights of networks that don't translate, beside very small ones that do."""
 TENSOR_FILES = ("weights", "ema", "optimizers", "history", "random")
 
 
@@ -188,11 +191,31 @@ def load_method(checkpoint: Path, *, averaged: bool = True) -> tuple[Method, Car
         path = checkpoint / f"{name}.safetensors"
         _check(path, files.get(path.name))
         tensors.update(_load(path))
+    _check_size(card, tensors, checkpoint)
     method = build_method(card)
     restore_weights(
         method, tensors, checkpoint, only=tuple(method.translators()) if published else ()
     )
     return method.eval().requires_grad_(False), card
+
+
+def _check_size(card: Card, tensors: Mapping[str, Tensor], checkpoint: Path) -> None:
+    """Refuse a card whose networks are out of proportion to the weights, before they take memory.
+
+    The card may come from anyone. Networks that were left out of a published one are smaller than
+    those that translate.
+
+    Raises: UserError.
+    """
+    with torch.device("meta"):
+        networks = build_method(card).state_dict()
+    claimed = sum(tensor.numel() for tensor in networks.values())
+    there = sum(tensor.numel() for tensor in tensors.values())
+    if claimed > SPARE + 8 * there:
+        raise UserError(
+            f'"{checkpoint}": the card tells of {claimed:,} weights, but there are {there:,}; '
+            "it is not what was trained"
+        )
 
 
 def check_weights(checkpoint: Path) -> None:

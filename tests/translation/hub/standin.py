@@ -50,6 +50,8 @@ class Hub:
     """Status by a pattern that what is asked fits."""
     claims: dict[str, int] = field(default_factory=dict)
     """Sizes that are told instead of the files' own."""
+    cut: int = 0
+    """Bytes that are missing at the end of large files."""
 
     def make(self, name: str, files: dict[str, bytes] | None = None, **facts: bool) -> Repo:
         repo = self.repos[name] = Repo(**facts)
@@ -176,7 +178,13 @@ class Handler(BaseHTTPRequestHandler):
         self.send(200, entries)
 
     def valid(self) -> None:
-        self.send(200, {"warnings": [], "errors": []})
+        if "license: mine\n" in json.loads(self.body)["content"]:
+            wrong = {
+                "warnings": [],
+                "errors": [{"message": '"license" must be one of [apache-2.0]'}],
+            }
+            return self.send(400, wrong)
+        return self.send(200, {"warnings": [], "errors": []})
 
     def branch(self, name: str, revision: str) -> None:
         repo = self.repo(name, writing=True)
@@ -255,7 +263,8 @@ class Handler(BaseHTTPRequestHandler):
         return self.send(302, b"", headers)
 
     def content(self, oid: str) -> None:
-        content, wanted = self.hub.large[oid], self.headers.get("Range", "")
+        content = self.hub.large[oid]
+        content, wanted = content[: len(content) - self.hub.cut], self.headers.get("Range", "")
         start = int(wanted[6:].partition("-")[0]) if wanted else 0
         headers = {"ETag": f'"{oid}"'}
         if start:

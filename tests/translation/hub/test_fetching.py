@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save
 
 from tests.networks.foreign import resnet
+from tests.training.runs import resealed
 from tests.translation.fakes import noise
 from tests.translation.hub.conftest import point_at
 from tests.translation.hub.standin import Hub
@@ -157,6 +158,27 @@ def test_more_than_anybody_needs_is_refused_before_it_is_fetched(hub: Hub, packe
     hub.claims["weights.safetensors"] = 10**12
     assert "1000 GB of weights" in refused("ann/a")
     assert not any("/resolve/" in asked for asked in hub.asked)
+
+
+def test_a_card_of_any_length_is_not_fetched(hub: Hub, packed):
+    hub.make("ann/a", {**packed, "checkpoint.json": b" " * (1 << 21)})
+    assert "has a checkpoint.json of 2,097,152 bytes" in refused("ann/a")
+    assert not any("/resolve/" in asked for asked in hub.asked)
+
+
+def test_a_card_of_networks_that_would_fill_the_memory_is_refused(hub: Hub, packed):
+    card = json.loads(packed["checkpoint.json"])
+    card["settings"]["discriminator"]["filters"] = 4096  # GBs of them
+    hub.make("ann/a", {**packed, "checkpoint.json": resealed(card).encode()})
+    assert "it is not what was trained" in refused("ann/a")
+
+
+def test_a_file_that_comes_short_is_refused_and_not_kept(hub: Hub, packed):
+    hub.make("ann/a", packed)
+    hub.cut = 7
+    assert "did not come whole" in refused("ann/a")
+    hub.cut = 0
+    assert Translator.from_pretrained("ann/a").directions == ("x2y", "y2x")
 
 
 def test_half_a_repository_is_refused(hub: Hub, packed):

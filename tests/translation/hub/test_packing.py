@@ -97,6 +97,7 @@ def figures(run: Path, step: int, **more) -> None:
         "held_out": True,
         "figures": {"kid": {"title": "KID-Net", "better": "lower", "digits": 3}},
         "rows": {"input": "the input, untranslated", "run": "this run"},
+        "questions": {"Does it look real?": ["kid", "fid"], "Is it right?": ["l1"]},
         "directions": {"x2y": side},
     }
     (run / "numbers.json").write_text(json.dumps({**numbers, **more}))
@@ -105,8 +106,11 @@ def figures(run: Path, step: int, **more) -> None:
 def test_numbers_are_quoted_with_their_intervals(run_folder, tmp_path):
     figures(run_folder, 4)
     text = card_of(run_folder, tmp_path / "out")
-    assert "X to Y, 40 pictures:" in text
-    table = text[text.index("| | KID-Net (lower is better) |") :].splitlines()[:4]
+    assert "**X to Y**, 40 pictures:" in text
+    assert "Is it right?" not in text
+    table = text[text.index("| Does it look real? | KID-Net (lower is better) |") :].splitlines()[
+        :4
+    ]
     assert table[1:] == [
         "|---|---|",
         "| the input, untranslated | 0.500 (0.010 to 0.015) |",

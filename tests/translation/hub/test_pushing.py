@@ -165,6 +165,16 @@ def test_a_hub_that_has_no_time_is_told_in_a_line(hub: Hub, run_folder, capsys, 
     assert words in said(capsys, "push", run_folder, "ann/a")
 
 
+@pytest.mark.usefixtures("ann")
+def test_a_licence_that_the_hub_does_not_know_is_told_in_its_words(hub: Hub, run_folder, capsys):
+    line = said(capsys, "push", run_folder, "ann/a", "--license", "mine")
+    assert (
+        'the Hub refuses what was pushed to ann/a: Invalid metadata in README.md. - "license"'
+        in line
+    )
+    assert hub.repos["ann/a"].files().keys() == {".gitattributes"}
+
+
 def test_what_is_no_run_is_refused(hub: Hub, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert "not a run folder" in said(capsys, "push", tmp_path / "empty", "ann/a")

@@ -10,15 +10,8 @@ import jinja2
 
 from unpaired.errors import UserError, reason_of
 from unpaired.evaluation.estimates import Estimate
-from unpaired.evaluation.metrics import METRICS, ROWS, Metric, Scores, titled
+from unpaired.evaluation.metrics import GROUPS, METRICS, ROWS, Metric, Scores, titled
 from unpaired.whole import write_whole
-
-GROUPS = {
-    "Do the classes survive?": ("pixel_accuracy", "class_accuracy", "class_iou"),
-    "Does the set look real?": ("kid", "fid", "precision", "recall"),
-    "Is each picture right?": ("l1", "psnr", "ssim", "lpips"),
-}
-"""Tables of the page, by the question that their metrics answer."""
 
 
 def template(name: str, package: str = "unpaired.evaluation.reporting") -> jinja2.Template:

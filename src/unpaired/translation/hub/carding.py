@@ -42,11 +42,8 @@ class Shown:
     full: bool
 
 
-def model_card(shown: Shown, run: Path) -> str:
-    """README.md: YAML for the Hub, then Markdown.
-
-    Args: run: whose numbers.json is quoted, if it is of this very checkpoint.
-    """
+def model_card(shown: Shown, numbers: dict[str, Any] | None) -> str:
+    """README.md: YAML for the Hub, then Markdown. Args: numbers: from `numbers_of`."""
     card, kind = shown.card, KINDS[shown.card.method]
     data = card.data.removesuffix(SWAPPED)
     environment = jinja2.Environment(
@@ -67,7 +64,7 @@ def model_card(shown: Shown, run: Path) -> str:
         hides=card.method in CYCLES,
         columns=_columns(card),
         data_licence=_licence_of(data),
-        numbers=numbers_of(run, card.step),
+        numbers=numbers,
         version=__version__,
     )
 
@@ -115,46 +112,48 @@ def plain(text: object) -> str:
 def numbers_of(run: Path, step: int) -> dict[str, Any] | None:
     """The tables of numbers.json, if it was made of this very step and says what its figures are.
 
-    Returns: "held_out", "pictures" and, by direction, "columns" (titles) and "rows" of texts.
+    Returns: "held_out", and by direction "pictures", "findings" and "tables" of texts.
     """
     path = run / "numbers.json"
     try:
         if path.stat().st_size > LARGEST:
             return None
         numbers = json.loads(path.read_text(encoding="utf-8"))
-        [row] = [row for row, at in numbers["steps"].items() if at == step][:1] or [None]
-        if row is None:
+        ours = [row for row, at in numbers["steps"].items() if at == step]
+        if not ours:
             return None
         sides = {
-            str(way): _table(side, numbers["figures"], numbers["rows"], row)
+            str(way): {
+                "pictures": int(side["pictures"]),
+                "findings": [str(line) for line in side["findings"]],
+                "tables": _tables(side["scores"], numbers, ours[0]),
+            }
             for way, side in numbers["directions"].items()
         }
+        return {"held_out": bool(numbers["held_out"]), "sides": sides}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return {"held_out": bool(numbers.get("held_out")), "sides": sides}
 
 
-def _table(
-    side: dict[str, Any], figures: dict[str, Any], labels: dict[str, str], ours: str
-) -> dict[str, Any]:
-    """One direction as texts. Raises: KeyError, TypeError, ValueError for what isn't ours."""
-    scores = side["scores"]
-    keys = [key for key in figures if any(row.get(key) for row in scores.values())]
-    names = [name for name in labels if name in scores and name not in {"run", "best"} - {ours}]
-    return {
-        "pictures": int(side["pictures"]),
-        "columns": [
-            f"{figures[key]['title']} ({figures[key]['better']} is better)" for key in keys
-        ],
-        "rows": [
+def _tables(scores: dict[str, Any], numbers: dict[str, Any], ours: str) -> list[dict[str, Any]]:
+    """One direction: a table per question. Raises: KeyError, TypeError, ... for what isn't ours."""
+    figures, labels, tables = numbers["figures"], numbers["rows"], []
+    shown = [row for row in labels if row in scores and row not in {"run", "best"} - {ours}]
+    for question, asked in numbers["questions"].items():
+        keys = [key for key in asked if any(scores[row].get(key) for row in shown)]
+        if not keys:
+            continue
+        rows = [
             (
-                "this model" if name == ours else labels[name],
-                [_cell(scores[name].get(key), int(figures[key]["digits"])) for key in keys],
+                "this model" if row == ours else str(labels[row]),
+                [_cell(scores[row].get(key), int(figures[key]["digits"])) for key in keys],
             )
-            for name in names
-        ],
-        "findings": [str(line) for line in side.get("findings", [])],
-    }
+            for row in shown
+            if any(scores[row].get(key) for key in keys)
+        ]
+        titles = [f"{figures[key]['title']} ({figures[key]['better']} is better)" for key in keys]
+        tables.append({"question": str(question), "columns": titles, "rows": rows})
+    return tables
 
 
 def _cell(estimate: dict[str, float] | None, digits: int) -> str:

@@ -24,6 +24,8 @@ USUAL = ("model.safetensors", "latest_net_G.pth", "latest_net_G_A.pth", "pytorch
 LARGEST = 4_000_000_000
 """Bytes that are fetched of one repository; the largest generators have a hundredth."""
 
+LARGEST_CARD = 1 << 20
+
 
 @dataclass(frozen=True)
 class Access:
@@ -75,6 +77,10 @@ def fetched(name: HubName, access: Access | None = None) -> Fetched:
         raise UserError(
             f"{name} has {total / 1e9:.0f} GB of weights, more than any generator takes; take "
             "another"
+        )
+    if sizes.get(CARD, 0) > LARGEST_CARD:
+        raise UserError(
+            f"{name} has a {CARD} of {sizes[CARD]:,} bytes, which no run has; take another"
         )
     return _found(_snapshot(name, access, wanted), wanted, name)
 

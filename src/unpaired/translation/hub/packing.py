@@ -9,6 +9,7 @@ import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,12 @@ from safetensors.torch import save_file
 from unpaired.data.domains import SWAPPED
 from unpaired.errors import UserError, reason_of
 from unpaired.methods import KINDS
+from unpaired.telling import note
 from unpaired.training.card import Card
 from unpaired.training.checkpoint import load_method, read_state, seal
 from unpaired.training.config import TrainConfig, read_yaml, with_changes, write_yaml
 from unpaired.training.finding import find_checkpoint
-from unpaired.translation.hub.carding import Shown, model_card
+from unpaired.translation.hub.carding import Shown, model_card, numbers_of
 from unpaired.translation.hub.names import HubName
 from unpaired.whole import write_whole
 
@@ -69,7 +71,13 @@ def pack(
         if grid:
             write_whole(passing / SAMPLES, grid)
         shown = Shown(name, card, saved, what.license, SAMPLES if grid else None, what.full)
-        write_whole(passing / "README.md", model_card(shown, run))
+        numbers = numbers_of(run, card.step)
+        if numbers is None and KINDS[card.method].players:
+            note(
+                f"no numbers of step {card.step} for the model card; to have some: "
+                f"unpaired evaluate {quote(str(run))}"
+            )
+        write_whole(passing / "README.md", model_card(shown, numbers))
         if out.is_dir():
             out.rmdir()
         passing.rename(out)

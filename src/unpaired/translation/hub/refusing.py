@@ -75,12 +75,19 @@ def _told(error: BaseException, name: HubName, writing: bool) -> UserError | Non
         )
     if isinstance(error, RuntimeError) and error.__cause__ is not None:  # it wraps its uploads'
         return _told(error.__cause__, name, writing)
+    if type(error) is RuntimeError:  # Xet's
+        return UnreachedError(f"the transfer of {name} broke off; try again")
+    if writing and isinstance(error, ValueError):  # of what the Hub says of the card, or of a file
+        said = " ".join(str(error).split())
+        return UserError(f"the Hub refuses what was pushed to {name}: {said[:200]}")
     if isinstance(error, OSError) and error.errno is not None:
         where = f' "{error.filename}"' if error.filename else ""
         return UserError(
             f"{name}:{where} {reason_of(error)}; make room or mend the folder, or set $HF_HOME "
             "to another"
         )
+    if isinstance(error, OSError):  # fewer bytes than were told, or none of the Hub's headers
+        return UnreachedError(f"{name} did not come whole; check the network, then try again")
     return None
 
 
