@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unpaired.data.showing import as_rgb, comparable, hues, likened, mixed, seen_as
+from unpaired.data.units import Units
 
 
 def test_grey_is_repeated_and_colour_stays() -> None:
@@ -49,3 +50,9 @@ def test_of_plain_pictures_nothing_is_said(channels: int, dtype: str) -> None:
     assert not seen_as(channels, dtype)
     assert "16 bits" in seen_as(channels, "uint16")
     assert "5 channels" in seen_as(5, dtype)
+
+
+def test_of_a_domain_with_a_range_it_is_said_what_is_black_and_what_white() -> None:
+    assert seen_as(1, "uint16", Units(-1000, 1000, "int16")) == (
+        "-1000 is black and 1000 white (int16)"
+    )

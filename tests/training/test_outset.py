@@ -4,11 +4,14 @@ import re
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.training.runs import tiny_config, write_dataset, write_pictures
+from unpaired.data.domains import Domain
+from unpaired.data.units import Units
 from unpaired.study.design import PRESETS
-from unpaired.training.outset import STUDY
+from unpaired.training.outset import STUDY, dark
 from unpaired.training.progress import Reporter
 from unpaired.training.run import train
 
@@ -90,3 +93,24 @@ def test_what_takes_long_is_said_and_what_does_not_is_not(capfd):
     with reporter.patience("slow", seconds=0.01):
         time.sleep(0.5)
     assert said(capfd) == ["slow"]
+
+
+def domain(top: int, dtype: str = "uint16", units: Units | None = None) -> Domain:
+    def read(index: int, at_least: int | None = None) -> np.ndarray:
+        return np.linspace(0, top, 256).reshape(16, 16, 1).astype(dtype)
+
+    return Domain(("a", "b", "c"), read, 1, dtype, units=units)
+
+
+@pytest.mark.parametrize(
+    ("own", "share"),
+    [
+        (domain(4095), "6%"),
+        (domain(40000), ""),
+        (domain(40, "uint8"), ""),
+        (domain(4095, units=Units(0, 65535, "uint16")), ""),
+    ],
+)
+def test_few_bits_are_told_of(own: Domain, share: str) -> None:
+    line = dark("X", own)
+    assert line.startswith(f"X uses {share} of 16 bits") if share else line == ""

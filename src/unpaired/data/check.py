@@ -11,6 +11,8 @@ from typing import Any
 from unpaired.data.datasets import layout_of, open_dataset
 from unpaired.data.decode import UnreadableImage
 from unpaired.data.domains import Domain
+from unpaired.data.images import DomainName
+from unpaired.data.units import Span
 from unpaired.data.values import Measured, advice, measure_values
 from unpaired.errors import UserError
 
@@ -112,7 +114,7 @@ def check_dataset(
     return DataReport(
         dataset.name,
         splits,
-        _train_pairs(data, x, y),
+        _train_pairs(data, x, y, spans),
         dataset.paired_test,
         tuple(unreadable),
         tuple(warnings),
@@ -127,9 +129,13 @@ def few(name: str, pictures: int) -> str:
     return f"{name} has only {pictures} pictures; below {SMALL} a run soon learns them by heart"
 
 
-def _train_pairs(data: str | None, x: Path | str | None, y: Path | str | None) -> int:
+def _train_pairs(
+    data: str | None, x: Path | str | None, y: Path | str | None, spans: dict[DomainName, Span]
+) -> int:
+    ranges = spans.get("x"), spans.get("y")
     try:
-        return len(open_dataset(data, x, y, paired=True).train_x)
+        opened = open_dataset(data, x, y, range_x=ranges[0], range_y=ranges[1], paired=True)
+        return len(opened.train_x)
     except UserError:
         return 0
 

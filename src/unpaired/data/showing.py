@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unpaired.data.decode import Pixels, with_channels, with_dtype
+from unpaired.data.units import Units
 
 PLAIN = (1, 3)  # channels that everybody sees alike
 
@@ -42,12 +43,17 @@ def hues(channels: int) -> NDArray[np.float64]:
     return shares
 
 
-def seen_as(channels: int, dtype: str) -> str:
-    """How `as_rgb` shows such pictures, for people; empty if there is nothing to say."""
+def seen_as(channels: int, dtype: str, units: Units | None = None) -> str:
+    """How `as_rgb` shows such pictures, for people; empty if there is nothing to say.
+
+    Args: units: what 16-bit levels stand for.
+    """
     parts = []
     if channels not in PLAIN:
         parts.append(f"{channels} channels, each in a hue of its own (the first is red), added up")
-    if dtype != "uint8":
+    if units is not None:
+        parts.append(f"{units.low:g} is black and {units.high:g} white ({units.dtype})")
+    elif dtype != "uint8":
         parts.append("16 bits cut to 8, the whole range from black to white")
     return "; ".join(parts)
 

@@ -160,6 +160,7 @@ def _side(judge: _Judge, translators: Mapping[str, Translator], direction: Direc
         findings=tuple(diagnose(sight)),
         scores=scores,
         per_picture=per_picture | {"structure_change": faith.structure_change},
+        seen_as=views.seen_as(source, target),
     )
 
 

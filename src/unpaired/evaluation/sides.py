@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unpaired.data.decode import Pixels
 from unpaired.data.images import DomainName
-from unpaired.data.showing import comparable, seen_as
+from unpaired.data.showing import comparable
 from unpaired.evaluation.diagnosis import Finding
 from unpaired.evaluation.failures import worst
 from unpaired.evaluation.faithfulness import Faithfulness
@@ -47,18 +47,13 @@ class Side:
     """By row: "run", then what gives it meaning (ROWS), then by metric."""
     per_picture: PerPicture
     """By metric, of the run's translations."""
+    seen_as: dict[str, str]
+    """How pictures of more than plain 8 bits are shown: "input" and "translation"."""
 
     @property
     def stand_in(self) -> bool:
         """Whether inputs have channels that the target lacks: what is compared is `likened`."""
         return not comparable(self.inputs.shape[3], self.translated.shape[3])
-
-    @property
-    def seen_as(self) -> dict[str, str]:
-        """How pictures that are not plain 8 bits are shown, by "input" and "translation"."""
-        both = {"input": self.inputs, "translation": self.translated}
-        told = {name: seen_as(p.shape[3], str(p.dtype)) for name, p in both.items()}
-        return {name: how for name, how in told.items() if how}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -11,6 +11,8 @@ from unpaired.data.decode import Pixels, UnreadableImage
 from unpaired.data.domains import DataSet, Domain
 from unpaired.data.images import DomainName, ImageConfig, middle, resized, without_jitter
 from unpaired.data.order import spread
+from unpaired.data.showing import seen_as
+from unpaired.data.units import Units
 from unpaired.errors import UserError
 
 Split = Literal["train", "test"]
@@ -28,6 +30,7 @@ class Views:
         held_out: False: there is no test split, and `test` are pictures that were trained on.
         paired: `test` pictures at the same index show one thing.
         names, train_names: of the pictures, by domain.
+        units: what levels stand for, by domain; None: for themselves.
     """
 
     held_out: bool
@@ -36,6 +39,16 @@ class Views:
     names: dict[DomainName, tuple[str, ...]]
     train: dict[DomainName, Pixels]
     train_names: dict[DomainName, tuple[str, ...]]
+    units: dict[DomainName, Units | None] = field(default_factory=dict)
+
+    def seen_as(self, source: DomainName, target: DomainName) -> dict[str, str]:
+        """How pictures of more than plain 8 bits are shown: "input" and "translation"."""
+        told = {}
+        for name, domain in (("input", source), ("translation", target)):
+            own = self.test[domain]
+            if how := seen_as(own.shape[3], str(own.dtype), self.units.get(domain)):
+                told[name] = how
+        return told
 
 
 def open_views(
@@ -57,7 +70,8 @@ def open_views(
         if held_out
         else (train, train_names)
     )
-    return Views(held_out, paired, test, names, train, train_names)
+    units = {d: own.units for d, own in splits(dataset)["train"].items()}
+    return Views(held_out, paired, test, names, train, train_names, units)
 
 
 def read_split(

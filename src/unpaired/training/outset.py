@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+import numpy as np
+
 from unpaired.data.check import few
+from unpaired.data.decode import UnreadableImage
+from unpaired.data.domains import Domain
+from unpaired.data.order import spread
 from unpaired.training.config import TrainConfig
 from unpaired.training.session import Session
 
 UNSEEN = 2  # held-out pictures a side, without which `evaluate` looks at the training pictures
+LOOKED_AT, DARK = 8, 0.25  # 16-bit pictures, and the share of the range they should use
 STUDY = 53  # pictures a side that a session of the paper's study takes
 
 
@@ -53,11 +60,35 @@ def _pictures(session: Session) -> str:
     return f"{text}, {len(data.test_x)} + {len(data.test_y)} held out for tests"
 
 
+def dark(side: str, domain: Domain) -> str:
+    """What to say of 16-bit pictures that use little of their bits; empty: they are bright enough.
+
+    A few pictures are looked at; those that can't be read are told of later.
+    """
+    if domain.dtype != "uint16" or domain.units is not None or domain.arrival is not None:
+        return ""
+    found = []
+    for index in spread(len(domain), LOOKED_AT):
+        with contextlib.suppress(UnreadableImage):
+            found.append(np.percentile(domain.read(index), 99.9) / 65535)
+    if not found or max(found) > DARK:
+        return ""
+    return (
+        f"{side} uses {max(found):.0%} of 16 bits, so the network sees it nearly black; "
+        "`unpaired data check` suggests an --images.range"
+    )
+
+
 def _warnings(session: Session) -> list[str]:
     """What to know before hours are spent."""
     train, data = session.shares.train, session.dataset
     counts = {"X": len(train.x), "Y": len(train.y)}
     lines = [warning for side, count in counts.items() if (warning := few(side, count))]
+    lines += [
+        line
+        for side, own in (("X", data.train_x), ("Y", data.train_y))
+        if (line := dark(side, own))
+    ]
     held = min(len(data.test_x), len(data.test_y))
     more = "--data FOLDER with testA and testB lets you choose them"
     if held < UNSEEN:

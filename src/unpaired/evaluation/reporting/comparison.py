@@ -9,7 +9,6 @@ from typing import Any
 from unpaired.data.decode import Pixels
 from unpaired.data.images import DomainName
 from unpaired.data.order import spread
-from unpaired.data.showing import seen_as
 from unpaired.evaluation.entries import Entry, Sighting, combined_scores, sightings
 from unpaired.evaluation.failures import FAILURES
 from unpaired.evaluation.judging import saved_translation
@@ -121,11 +120,7 @@ def _direction(
             "KID on the validation share: should fall",
         ),
         "failures": _failures(seen, views, source),
-        "seen_as": {
-            name: how
-            for name, own in (("input", views.test[source]), ("translation", views.test[target]))
-            if (how := seen_as(own.shape[3], str(own.dtype)))
-        },
+        "seen_as": views.seen_as(source, target),
         "source": names[source],
         "target": names[target],
         "count": len(views.test[source]),
