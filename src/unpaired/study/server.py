@@ -1,4 +1,4 @@
-"""The study on the web: pages for participants, an interface for their browsers, an admin page.
+"""The study on the web: pages for participants, and an interface for their browsers.
 
 What tells real from generated stays here. A browser learns random addresses of pictures whose files
 are equally long, and after practice trials alone whether the answer was right.
@@ -7,8 +7,6 @@ are equally long, and after practice trials alone whether the answer was right.
 from __future__ import annotations
 
 import json
-import secrets
-import time
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -22,10 +20,9 @@ from pydantic import BaseModel, Field
 from starlette.staticfiles import StaticFiles
 
 from unpaired.errors import UserError
+from unpaired.study.admin import admin_pages
 from unpaired.study.design import read_design
 from unpaired.study.guard import MTURK, Guard
-from unpaired.study.progress import progress
-from unpaired.study.records import as_csv, records
 from unpaired.study.store import Begun, Store
 from unpaired.web.pages import pages
 
@@ -67,7 +64,6 @@ def make_app(folder: Path) -> FastAPI:
             f'"{folder / "study.yaml"}" was changed after data collection began; undo the change, '
             "or create another study"
         )
-    admin = (store.value("admin") or secrets.token_urlsafe(24)).encode()
     app = FastAPI(title="unpaired study", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.store = store
     static = resources.files("unpaired.study") / "static"
@@ -234,36 +230,7 @@ def make_app(folder: Path) -> FastAPI:
         store.withdraw(key)
         return page("message.html.j2", 200, title="Deleted", text="Your data are deleted.")
 
-    @app.get("/admin/{token}")
-    def overview(token: str) -> Response:
-        if not secrets.compare_digest(token.encode(errors="replace"), admin):
-            return Response(status_code=404)
-        return page(
-            "admin.html.j2",
-            token=token,
-            paused=store.paused,
-            withdrawn=store.value("withdrawn") or "0",
-            **progress(store, design),
-        )
-
-    @app.post("/admin/{token}/pause")
-    def pause(token: str, paused: Annotated[str, Form()] = "yes") -> Response:
-        if not secrets.compare_digest(token.encode(errors="replace"), admin):
-            return Response(status_code=404)
-        store.set_value("paused", "yes" if paused == "yes" else "no")
-        return RedirectResponse(f"/admin/{token}", 303)
-
-    @app.get("/admin/{token}/export.{kind}")
-    def export(token: str, kind: Literal["csv", "json"]) -> Response:
-        if not secrets.compare_digest(token.encode(errors="replace"), admin):
-            return Response(status_code=404)
-        lines = records(store, design)
-        name = time.strftime("answers-%Y%m%d-%H%M%S")
-        text, media = (
-            (as_csv(lines), "text/csv") if kind == "csv" else (json.dumps(lines), "text/json")
-        )
-        headers = {"Content-Disposition": f'attachment; filename="{name}.{kind}"'}
-        return Response(text, media_type=media, headers=headers)
+    app.include_router(admin_pages(store, design, page))
 
     @app.get("/favicon.ico")
     def icon() -> Response:
