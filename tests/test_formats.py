@@ -88,6 +88,9 @@ def test_ct_and_mr_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             assert made.dtype == np.int16
             assert made.shape == (32, 32)
             assert low <= made.min() <= made.max() <= high
+    for span, code in (("-1000 900", 2), ("-1000 1000", 0)):  # only the same range goes on
+        command = f"train cyclegan --out ct-mr --resume --steps 3 --images.range {span}"
+        assert run(command.split()) == code
     again = Translator.load("ct-mr", backend="torch")(air[:, :, None])
     assert again.dtype == np.int16
 

@@ -161,7 +161,8 @@ def _one_line(box: str, prog: str, names: Callable[[], list[str]]) -> str:
     first = first.rstrip(".").replace("Error parsing ", "")
     for pattern, wanted in NOT_A_NUMBER.items():
         if number := re.search(pattern, first):
-            return f"{number.group(1)} is {number.group(2)}; give {wanted}"
+            value = number.group(2).replace("', '", " ")
+            return f"{number.group(1)} is {value}; give {wanted}"
     if choice := re.search(r"choice (.+) for argument '(.+?)'. Expected one of \((.+?),?\)", first):
         value, option, known = choice.groups()
         return f"{option} is {value}; give one of {known}".replace("'", "").replace("None, ", "")

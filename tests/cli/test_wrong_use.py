@@ -56,6 +56,10 @@ def place(tmp_path, monkeypatch) -> Path:
 
 
 CASES = {
+    "half a range": ("train cyclegan --data good --images.range 5", "give two numbers"),
+    "a range of words": ("train cyclegan --data good --images.range a b", "is a b; give two"),
+    "a range upside down": ("train cyclegan --data good --images.range 9 -9", "lower one first"),
+    "a range too wide": ("train cyclegan --data good --images.range 0 4095", "uint8, 0 to 255"),
     "scores of a folder of runs": ("evaluate headless", "not a run folder"),
     "no verb of that name": ("trian", "did you mean train"),
     "unknown method": ("train cyclegam --data good", "did you mean cyclegan"),
