@@ -198,7 +198,7 @@ def test_one_weight_more_or_less_or_of_another_shape_is_not_recognised(name):
 
 
 def test_what_was_found_is_said():
-    with pytest.raises(Unrecognised, match=r"features\.0|0\.weight 64x3x3x3.*known are the ResNet"):
+    with pytest.raises(Unrecognised, match=r"begins with 0\.weight 64x3x3x3.*known are the ResNet"):
         found({"features.0.weight": torch.zeros(64, 3, 3, 3)})
     discriminator = {
         "model.0.weight": torch.zeros(64, 3, 4, 4),
@@ -209,6 +209,11 @@ def test_what_was_found_is_said():
     other = {n: t for n, t in resnet().state_dict().items() if n != "model.4.weight"}
     with pytest.raises(Unrecognised, match=r"ResNet of 2 blocks.*4\.weight is missing"):
         found(other)
+    state = resnet().state_dict()
+    [names] = parts(state).values()
+    huge = {key: (5000, *state[name].shape[1:]) for key, name in names.items()}
+    with pytest.raises(Unrecognised, match="filters is 5000, not from 1 to 4096; known are"):
+        recognise(huge)
 
 
 keys = st.tuples(

@@ -23,7 +23,7 @@ from unpaired.networks import download
 from unpaired.training.checkpoint import load_method
 from unpaired.training.config import read_yaml
 from unpaired.training.finding import find_checkpoint
-from unpaired.translation import published
+from unpaired.translation import published, resolving
 from unpaired.translation.many.work import Order, translate_many
 from unpaired.translation.resolving import resolve
 
@@ -89,6 +89,19 @@ def test_a_file_of_weights_translates_at_once_and_is_kept(file, net, tmp_path, k
     other = resnet(k=2, blocks=2)
     torch.save(other.state_dict(), file)
     assert_translates(file, other, tmp_path, "--backend", "torch")
+
+
+def test_what_is_kept_is_of_one_name_and_one_version(file, tmp_path, monkeypatch):
+    folder = resolve(file)
+    named = resolve(file.rename(tmp_path / "zebras.pth"))
+    assert named != folder
+    assert read_yaml(named / "config.yaml").settings.G.file == "zebras.pth"
+    monkeypatch.setattr(resolving, "VERSION", resolving.VERSION + 1)
+    assert resolve(tmp_path / "zebras.pth") not in (folder, named)
+    monkeypatch.undo()
+    monkeypatch.setenv("UNPAIRED_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(resolving, "__version__", "0.0.0")
+    assert resolve(tmp_path / "zebras.pth") not in (folder, named)
 
 
 def test_an_imported_run_says_where_it_comes_from(file, tmp_path, capsys):

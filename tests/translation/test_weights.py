@@ -213,6 +213,13 @@ def test_a_file_that_lies_about_its_size_is_refused_at_once(net, tmp_path):
     path.write_bytes(content.getvalue())
     with pytest.raises(UserError, match="compressed"):
         read_generator(path)
+    # the same beside so much that is stored that sizes alone don't tell
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/data.pkl", b"\0" * 1000, zipfile.ZIP_DEFLATED)
+        archive.writestr("a/data/0", bytes(2000))
+        archive.comment = bytes(5000)
+    with pytest.raises(UserError, match="compressed"):
+        read_generator(path)
     # a header of safetensors for what isn't there
     header = b'{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4]}}'
     path.write_bytes(struct.pack("<Q", len(header)) + header)
