@@ -29,11 +29,12 @@ import PIL.Image
 
 from unpaired.data.decode import Pixels
 from unpaired.data.order import spread
+from unpaired.data.showing import as_rgb
 from unpaired.evaluation.distances import kid_estimate
-from unpaired.evaluation.features import as_rgb
 from unpaired.evaluation.instruments import Instruments, instruments
 from unpaired.evaluation.metrics import METRICS, Scores
-from unpaired.evaluation.reporting.figures import COLOURS, mosaic
+from unpaired.evaluation.reporting.curves import COLOURS
+from unpaired.evaluation.reporting.figures import mosaic
 from unpaired.evaluation.scores import as_pictures_of
 from unpaired.evaluation.segmenting.task import LabelTask, label_task
 from unpaired.evaluation.sides import domains

@@ -1,6 +1,7 @@
 """The floors of the house: imports run one way, and help is light."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import unpaired
 
 SOURCE = Path(unpaired.__file__).parent
+ROOT = Path(__file__).parents[1]
 FLOORS = [
     "errors",
     "telling",
@@ -113,6 +115,20 @@ def test_every_public_name_is_there():
         assert getattr(unpaired, name) is not None
     with pytest.raises(AttributeError):
         unpaired.nonsense  # noqa: B018
+
+
+BESIDE = [p for name in ("benchmarks", "tools") for p in sorted((ROOT / name).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", BESIDE, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_what_benchmarks_and_tools_import_is_there(path):
+    """They run seldom; a name that has moved would be missed when somebody needs them."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("unpaired"):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
 
 
 TREES = {
