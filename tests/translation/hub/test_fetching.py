@@ -176,7 +176,7 @@ def test_a_card_of_networks_that_would_fill_the_memory_is_refused(hub: Hub, pack
 def test_a_file_that_comes_short_is_refused_and_not_kept(hub: Hub, packed):
     hub.make("ann/a", packed)
     hub.cut = 7
-    assert "did not come whole" in refused("ann/a")
+    assert "it did not come whole" in refused("ann/a")
     hub.cut = 0
     assert Translator.from_pretrained("ann/a").directions == ("x2y", "y2x")
 

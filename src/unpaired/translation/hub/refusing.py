@@ -58,13 +58,13 @@ def _told(error: BaseException, name: HubName, writing: bool) -> UserError | Non
         return UserError(f'{name.repo} has no revision "{name.revision}"; check its name')
     if isinstance(error, errors.DisabledRepoError):
         return UserError(f"{name} was disabled by the Hub; take another")
-    if isinstance(error, errors.HfHubHTTPError):
-        return _answered(error.response.status_code, error, name, writing)
     if isinstance(error, errors.LocalEntryNotFoundError):
         return UnreachedError(
             f"{name} can't be fetched, and is not in the cache whole; check the network, then "
             "try again"
         )
+    if isinstance(error, errors.HfHubHTTPError):
+        return _answered(error.response.status_code, error, name, writing)
     if type(error).__module__.split(".")[0] in NETWORK:
         return UnreachedError(
             f"the Hub can't be reached for {name} ({type(error).__name__}); check the network"
@@ -87,7 +87,8 @@ def _told(error: BaseException, name: HubName, writing: bool) -> UserError | Non
             "to another"
         )
     if isinstance(error, OSError):  # fewer bytes than were told, or none of the Hub's headers
-        return UnreachedError(f"{name} did not come whole; check the network, then try again")
+        what = "the upload broke off" if writing else "it did not come whole"
+        return UnreachedError(f"{name}: {what}; check the network, then try again")
     return None
 
 
