@@ -1,7 +1,7 @@
 """The data sets of the CycleGAN paper that others host: where they are, and what is known of them.
 
-Sizes and digests are those that TensorFlow Datasets publishes for the archives of these names at the
-authors' earlier address (url_checksums/cycle_gan.txt), counts those of its catalog page, which
+Sizes and digests are those that TensorFlow Datasets publishes for the archives of these names at
+the authors' earlier address (url_checksums/cycle_gan.txt), counts those of its catalog page, which
 counts what was unpacked.
 Sizes without a digest are rounded ones of a public listing of the authors' host. What is said of
 origin comes from the data page of the authors' code. What is not published is None.
