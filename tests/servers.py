@@ -47,8 +47,9 @@ def serving(how: Behaviour) -> Iterator[str]:
 
         def do_GET(self) -> None:
             self.close_connection = True
-            if self.path in ("/moved.zip", "/loop.zip", "/disk.zip"):
+            if self.path in ("/moved.zip", "/loop.zip", "/disk.zip", "/ftp.zip"):
                 to = {"/moved.zip": "/file.zip", "/disk.zip": "file:///etc/passwd"}
+                to["/ftp.zip"] = "ftp://127.0.0.1:9/file.zip"
                 self.send_response(302)
                 self.send_header("Location", to.get(self.path, self.path))
                 self.send_header("Content-Length", "0")

@@ -69,6 +69,7 @@ def test_redirections_are_followed_but_not_in_circles_and_not_to_this_disk(tmp_p
     (tmp_path / "file.zip").unlink()
     refuse(Behaviour(CONTENT), tmp_path, name="loop.zip")
     refuse(Behaviour(CONTENT), tmp_path, name="disk.zip")
+    refuse(Behaviour(CONTENT), tmp_path, "no web address", name="ftp.zip")
 
 
 BROKEN = {

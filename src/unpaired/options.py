@@ -7,6 +7,7 @@ import difflib
 import io
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -115,7 +116,8 @@ def parse(kind: Callable[..., T], arguments: list[str], prog: str, **options: An
     import tyro  # a fifth of a second that `unpaired --help` and Tab can do without
 
     if {"-h", "--help"} & set(arguments):
-        return tyro.cli(kind, args=arguments, prog=prog, **options)
+        with contextlib.redirect_stdout(sys.stdout or io.StringIO()):  # None: closed by `>&-`
+            return tyro.cli(kind, args=arguments, prog=prog, **options)
     said, columns = io.StringIO(), os.environ.get("COLUMNS")
     try:
         os.environ["COLUMNS"] = "1000"  # or tyro would break its lines where we would read them

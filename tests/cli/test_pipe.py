@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -228,3 +229,27 @@ def test_quiet_training_says_nothing_but_its_results(place, tmp_path, capsys):
     assert said.out.startswith(str(tmp_path / "run"))
     assert run(["-v", *command.replace("/run", "/other").split(), *TINY]) == 0
     assert "took " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("translate run - <&-", 2, "standard input is closed"),
+        ("translate run - <a.png >&-", 2, "standard output is closed"),
+        ("data list >&-", 0, ""),
+        ("translate --help >&-", 0, ""),
+        ("__complete", 0, ""),
+    ],
+)
+def test_what_is_closed_is_said_or_does_not_matter(command, code, words, place):
+    unpaired = f"exec {shlex.quote(sys.executable)} -m unpaired {command}"
+    done = subprocess.run(unpaired, shell=True, cwd=place, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert done.stderr.count("\n") == bool(words)
+
+
+def test_an_error_goes_nowhere_if_standard_error_is_closed(place):
+    unpaired = f"exec {shlex.quote(sys.executable)} -m unpaired translate run - 2>&-"
+    done = subprocess.run(unpaired, shell=True, cwd=place, capture_output=True, input=b"no picture")
+    assert (done.returncode, done.stdout) == (2, b"")

@@ -72,6 +72,10 @@ LEADING_OUT = [
     "C:\\out.png",
     "C:/out.png",
     "set/a\nb.png",
+    "set/\x9b2J.png",
+    "set/Nul.png",
+    "com1/a.png",
+    "set./a.png",
     "..",
     "/",
     "set/" + "a" * 300 + ".png",
@@ -259,3 +263,35 @@ def test_a_truncated_gzip_behind_the_last_file_is_noticed(tmp_path):
     (tmp_path / "a").write_bytes(content[:-4] + struct.pack("<I", zlib.crc32(b"other")))
     with pytest.raises(UserError, match="damaged"):
         unpack(tmp_path / "a", tmp_path / "to")
+
+
+def header(kind: bytes, size: int) -> bytes:
+    """Of a tar member; a size below zero as GNU tar would write it."""
+    info = tarfile.TarInfo("d")
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        ((header(b"L", 4) + b"abc".ljust(512, b"\0")) * 2000, "is damaged"),
+        ((header(b"x", 12) + b"12 path=abc\n".ljust(512, b"\0")) * 2000, "is damaged"),
+        (header(b"5", -512), "a size below zero"),
+        (header(b"0", -1024), "a size below zero"),
+        (header(b"x", 200_000) + b"0" * 200_192, "a header of 200,000 bytes"),
+    ],
+    ids=["long names", "extended", "a folder below zero", "a file below zero", "digits"],
+)
+def test_headers_that_tarfile_would_drown_in_refuse_the_archive(start, words, tmp_path):
+    path = write_tar(tmp_path / "a.tar", [plain("trainA/1.png", picture())], "w")
+    path.write_bytes(start + path.read_bytes())
+    refused(path, tmp_path, words)
+
+
+def test_a_list_of_members_that_is_too_long_is_refused_unread(tmp_path, monkeypatch):
+    path = write_zip(tmp_path / "a.zip", {f"trainA/{i}.png": b"" for i in range(100)})
+    monkeypatch.setattr(unpacking, "MOST_FILES", 99)
+    refused(path, tmp_path / "1", "over 99 files")
+    monkeypatch.setattr(unpacking, "DIRECTORY", 1000)
+    refused(path, tmp_path / "2", "a list of members")

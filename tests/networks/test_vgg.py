@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -179,7 +180,7 @@ def test_imagenet_weights_are_downloaded_once_and_then_taken_from_the_cache(
     assert first.name == "VGG16-ImageNet"
     assert torch.equal(first(x, ["relu5_3"])["relu5_3"], net(x, ["relu5_3"])["relu5_3"])
     assert [p.name for p in place.parent.iterdir()] == [place.name]
-    monkeypatch.setattr("urllib.request.urlopen", None)  # would fail if called
+    monkeypatch.setattr("unpaired.fetching.asking.OPENER", None)  # would fail if called
     assert load_vgg16("auto").name == "VGG16-ImageNet"
 
 
@@ -208,7 +209,8 @@ def test_a_network_that_is_too_slow_is_given_up(trickle, serve, monkeypatch):
 
 def test_a_host_whose_addresses_all_time_out_is_given_up_once_not_for_each(serve, monkeypatch):
     serve(b"")
-    monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: time.sleep(20 * timeout))
+    slow = SimpleNamespace(open=lambda _, timeout: time.sleep(20 * timeout))
+    monkeypatch.setattr("unpaired.fetching.asking.OPENER", slow)
     start = time.monotonic()
     with pytest.raises(UserError, match="no answer"):
         load_vgg16("imagenet")

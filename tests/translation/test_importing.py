@@ -1,6 +1,8 @@
 """Weights from elsewhere become an ordinary run, which every verb takes."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -249,7 +251,7 @@ def test_a_connection_that_ends_early_leaves_nothing(tmp_path, monkeypatch):
             return sent.pop() if sent else b""
 
     sent = [b"x" * 100]
-    monkeypatch.setattr(download, "_answer", lambda url: Short())
+    monkeypatch.setattr(download, "answer_of", lambda *_: Short())
     with pytest.raises(UserError, match=r"ended after 100 of 1000 bytes.*put that file into"):
         download.downloaded("http://somewhere/a.pth", tmp_path / "a.pth")
     assert not list(tmp_path.iterdir())
@@ -289,3 +291,33 @@ def test_a_share_of_many_pictures_takes_weights_too(file, net, tmp_path):
     assert translate_many(Order(file, *places, precision="fp32", backend="torch")).translated == 1
     made = read_picture(tmp_path / "out" / "a.png").pixels.astype(float)
     assert np.abs(made - expected(net, pixels)).max() <= 1
+
+
+def test_a_file_too_large_for_weights_is_refused_before_it_is_read(tmp_path, kept, capsys):
+    with (tmp_path / "a.pth").open("wb") as file:
+        file.truncate(1 << 42)
+    assert run(["translate", str(tmp_path / "a.pth"), "x.jpg", "--out", str(tmp_path / "o")]) == 2
+    assert "is 4398.0 GB" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="names there are UTF-8")
+def test_names_of_files_are_any_bytes(file, net, tmp_path):
+    odd = file.rename(tmp_path / os.fsdecode(b"h\xff\n\x1b[2J.pth"))
+    assert_translates(odd, net, tmp_path)
+
+
+@pytest.mark.parametrize("out", ["", ".", "..", "sub/.."])
+def test_a_run_needs_a_name_of_its_own(out, file, tmp_path, monkeypatch, capsys):
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    assert run(["import", str(file), "--out", out]) == 2
+    assert "has no name of its own" in capsys.readouterr().err
+    assert not list((tmp_path / "sub").iterdir())
+
+
+def test_what_a_file_says_does_not_reach_the_terminal_as_it_is(tmp_path, capsys):
+    torch.save({"\x1b[2J\x07": torch.zeros(2)}, tmp_path / "a.pth")
+    assert run(["import", str(tmp_path / "a.pth"), "--out", str(tmp_path / "o")]) == 2
+    said = capsys.readouterr().err.rstrip("\n")
+    assert r"\x1b[2J\x07" in said
+    assert said.isprintable()

@@ -242,3 +242,63 @@ def test_files_that_are_not_there_or_no_weights(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
     with pytest.raises(UserError, match="damaged, or no file of weights alone"):
         read_generator(tmp_path / "a.jpg")
+
+
+def shared(state: dict) -> dict:
+    room = torch.zeros(100_000)
+    return {name: room[: tensor.numel()].view(tensor.shape) for name, tensor in state.items()}
+
+
+def test_views_of_one_storage_are_weights_of_their_own(net, tmp_path):
+    found = read_generator(saved(tmp_path / "a.pth", shared(dict(net.state_dict()))))
+    places = [tensor.untyped_storage().data_ptr() for tensor in found.state.values()]
+    assert len(set(places)) == len(places)
+
+
+def test_what_a_file_puts_in_place_of_a_tensors_methods_is_dropped(net, tmp_path):
+    state = dict(net.state_dict())
+    weight = nn.Parameter(state["model.1.weight"].clone())
+    weight.numel = weight.detach = weight.float = weight.is_floating_point = 7
+    assert_holds(saved(tmp_path / "a.pth", {**state, "model.1.weight": weight}), net)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_tensors_without_a_shape_or_a_name_are_refused_or_passed_over(net, tmp_path):
+    state = dict(net.state_dict())
+    nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
+    with pytest.raises(UserError, match="nested tensors"):
+        read_generator(saved(tmp_path / "a.pth", {**state, "other": nested}))
+    odd = {torch.zeros(3): torch.zeros(3), ("a", 1): torch.zeros(3), None: torch.zeros(3)}
+    assert_holds(saved(tmp_path / "a.pth", {**state, **odd}), net)
+    save_file({}, tmp_path / "a.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match="there is nothing in it"):
+        read_generator(tmp_path / "a.safetensors")
+
+
+def twice_and_twice_again(times: int) -> bytes:
+    """A dictionary whose key is a tuple of 2^times parts, in 5 bytes for each doubling."""
+    doubled = b"".join(b"q" + bytes([i]) + b"h" + bytes([i]) + b"\x86" for i in range(times))
+    return b"\x80\x02}X\x01\0\0\0a" + doubled + b"X\x01\0\0\0vs."
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "plain pickle"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (twice_and_twice_again(60), "a tuple of over"),
+        (b"\x80\x02c__builtin__\nbytearray\n\x8a\x05\0\0\0\0\x02\x85R.", "builtin__.bytearray"),
+        (b"\x80\x02c_codecs\nencode\nX\x01\0\0\0aX\x03\0\0\0hex\x86R.", r"_codecs\.encode"),
+    ],
+    ids=["years of hashing", "gigabytes of nothing", "an encoding"],
+)
+def test_a_small_file_cannot_ask_for_all_time_or_memory(content, words, zipped, tmp_path):
+    path = tmp_path / "a.pth"
+    if zipped:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a/data.pkl", content)
+            archive.writestr("a/version", "3\n")
+    else:
+        head = (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})
+        path.write_bytes(b"".join(pickle.dumps(one, 2) for one in head) + content)
+    with pytest.raises(UserError, match=words):
+        read_generator(path)

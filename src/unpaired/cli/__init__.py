@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -9,6 +10,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from unpaired import launch, telling
 from unpaired.errors import SaidElsewhere, UserError
@@ -65,6 +67,10 @@ VERBS = {
 
 def main() -> None:
     """The entry point of the command `unpaired`."""
+    if sys.stderr is None:  # closed by `2>&-`; print would write what is meant for it elsewhere
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files are any bytes
+        sys.stdout.reconfigure(errors="surrogateescape")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -78,7 +84,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         telling.choose(_take_loudness(arguments))
         code = _dispatch(arguments)
-        sys.stdout.flush()  # or a reader that went away would be noticed after the last `except`
+        if sys.stdout is not None:  # as after `>&-`
+            sys.stdout.flush()  # or a reader that left would be noticed after the last `except`
         telling.detail(f"took {time.monotonic() - began:.1f} seconds")
         return code
     except UserError as error:
@@ -111,7 +118,10 @@ def run(arguments: Sequence[str]) -> int:
 def _complain(message: str) -> int:
     """One line for the error that is being handled; with -v where it comes from, too."""
     telling.detail(traceback.format_exc().rstrip())
-    print("unpaired: error:", " ".join(message.split()), file=sys.stderr)
+    line = " ".join(message.split())
+    # what a file or a server says may hold what a terminal obeys
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    print("unpaired: error:", line, file=sys.stderr)
     return 2
 
 

@@ -100,7 +100,7 @@ def _get(arguments: list[str]) -> None:
             f'no data set "{name}"{nearest(name, PAPER_SETS)}; known are {", ".join(PAPER_SETS)}'
         )
     known = PAPER_SETS[name]
-    out = Path(options.out) if options.out else None
+    out = None if options.out is None else Path(options.out)
     got = get(name, out=out, source=options.source, sha256=options.sha256)
     counts = ", ".join(f"{count:,} in {split}" for split, count in got.counts.items())
     print(f"{got.folder}\n{counts}\nlicence: {known.licence}")

@@ -57,6 +57,8 @@ def check(options: TranslateOptions) -> None:
         option = "--ray" if options.ray is not None else "--smooth"
         raise UserError(f'{option} is not for a single picture in a pipe ("-"); drop it')
     if options.out == PIPE:
+        if sys.stdout is None:
+            raise UserError("standard output is closed; redirect it (> b.png) or give --out FILE")
         if sys.stdout.isatty():
             raise UserError(
                 "a picture is not written to a terminal; redirect it (> b.png) or give --out FILE"
@@ -105,7 +107,9 @@ def encoded(name: str) -> Encoded:
         if not path.exists():
             raise UserError(f'no image at "{path}"; check the path')
         return path
-    if sys.stdin is None or sys.stdin.isatty():
+    if sys.stdin is None:
+        raise UserError("standard input is closed; pipe a picture into it: cat a.jpg | ...")
+    if sys.stdin.isatty():
         raise UserError("standard input is a terminal; pipe a picture into it: cat a.jpg | ...")
     content = sys.stdin.buffer.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:

@@ -65,7 +65,9 @@ def get(
         published file, or isn't such a set.
     """
     known = PAPER_SETS[name]
-    folder = out or cache_folder("data") / name
+    folder = cache_folder("data") / name if out is None else out
+    if folder.name in ("", ".."):
+        raise UserError(f'"{folder}" has no name of its own; name a new folder')
     expected = (sha256 or known.sha256 or "").lower() or None
     with held(name):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+import re
 import stat
 import struct
 import tarfile
@@ -31,13 +32,23 @@ MOST_FILES = 200_000
 MOST_BYTES = 32 << 30
 RATIO = 20  # pictures hardly get smaller when they are packed
 FLOOR = 16 << 20  # bytes that any archive may hold, whatever its own size
-HEADER = 1 << 20  # bytes of one header of a tar file
+HEADER = 1 << 20  # bytes read at once from a tar file
+EXTENDING = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
+EXTENDED = 1 << 13  # bytes of one of those, which only go before a member's own header
+MOST_SHARED = 1000  # facts in a tar file's headers that are for all its members
+DIRECTORY = 32 << 20  # bytes of a zip file's list of members
 NAME = 1024  # bytes of one name
 BLOCK = 1 << 20
 DAMAGED = (
     *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, struct.error),
     *(EOFError, ValueError, OverflowError),
+    RecursionError,  # of tarfile, by hundreds of extended headers before one member
 )
+DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+"""What names a device in any folder on Windows."""
 
 
 class HostileArchive(Exception):  # noqa: N818 - the file is at fault
@@ -120,7 +131,8 @@ def safe_parts(name: str) -> tuple[str, ...]:
     Raises: HostileArchive if it could lead out of the folder, on any system.
     """
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
-    odd = "\\" in name or ":" in name or any(ord(c) < 32 or ord(c) == 127 for c in name)
+    odd = "\\" in name or ":" in name or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in name)
+    odd |= any(DEVICES.match(part) or part.endswith((".", " ")) for part in parts)
     if odd or name.startswith("/") or ".." in parts or not parts:
         raise HostileArchive(f'a name in it leads elsewhere: "{_shown(name)}"')
     if len(os.fsencode(name)) > NAME or any(len(os.fsencode(part)) > 255 for part in parts):
@@ -139,7 +151,7 @@ def _opened(archive: Path, limit: int) -> Iterator[Iterator[Member]]:
         start = file.read(4)
         file.seek(0)
         if start[:2] == b"PK":
-            with zipfile.ZipFile(file) as packed:
+            with zipfile.ZipFile(Listed(file)) as packed:
                 yield _of_zip(packed)
         elif start[:2] == b"\x1f\x8b":
             with gzip.open(file) as stream:
@@ -149,6 +161,8 @@ def _opened(archive: Path, limit: int) -> Iterator[Iterator[Member]]:
 
 
 def _of_zip(packed: zipfile.ZipFile) -> Iterator[Member]:
+    if len(packed.infolist()) > MOST_FILES:
+        raise HostileArchive(f"over {MOST_FILES:,} files")
     for info in packed.infolist():
         kind = stat.S_IFMT(info.external_attr >> 16)
         if info.is_dir():
@@ -165,8 +179,10 @@ def _of_zip(packed: zipfile.ZipFile) -> Iterator[Member]:
 
 
 def _of_tar(stream: Bounded) -> Iterator[Member]:
-    with tarfile.open(fileobj=stream, mode="r:") as packed:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=stream, mode="r:", tarinfo=Header) as packed:  # type: ignore[call-overload]
         for info in packed:
+            if len(packed.pax_headers) > MOST_SHARED:
+                raise HostileArchive("too many headers")
             if info.isdir():
                 if info.name not in (".", "./"):
                     safe_parts(info.name)
@@ -189,6 +205,36 @@ def _content(packed: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     content = packed.extractfile(info)
     assert content is not None  # it is a plain file
     return content
+
+
+class Header(tarfile.TarInfo):
+    """A header of a tar file, refused if no honest one is like it.
+
+    Of a size below zero tarfile makes an endless loop, of a long extended header, on Pythons of
+    before 2024, one that takes hours (CVE-2025-8194, CVE-2024-6232).
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Header:
+        header = super().frombuf(buf, encoding, errors)
+        if header.size < 0:
+            raise HostileArchive("a size below zero")
+        if header.type in EXTENDING and header.size > EXTENDED:
+            raise HostileArchive(f"a header of {header.size:,} bytes")
+        return header
+
+
+class Listed:
+    """A zip file whose list of members, which is read at once, is bounded."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, count: int = -1) -> bytes:
+        if count > DIRECTORY:
+            raise HostileArchive(f"a list of members of {count:,} bytes")
+        return self.file.read(count)
 
 
 class Bounded:

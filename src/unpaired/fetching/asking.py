@@ -7,12 +7,34 @@ import queue
 import threading
 import urllib.error
 import urllib.request
+from typing import IO
 
 from unpaired.errors import UserError
 
 
 class NoUse(UserError):  # noqa: N818 - what asking again would be
     """What another try wouldn't change."""
+
+
+class _OnlyWeb(urllib.request.HTTPRedirectHandler):
+    """Follows redirections to http and https; urllib's own would go on to FTP."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        if not newurl.lower().startswith(("http://", "https://")):
+            told = f"it leads to {newurl[:200]}, which is no web address"
+            raise urllib.error.HTTPError(req.full_url, code, told, headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+OPENER = urllib.request.build_opener(_OnlyWeb)
 
 
 def answer_of(url: str, headers: dict[str, str], patience: float) -> http.client.HTTPResponse:
@@ -28,7 +50,7 @@ def answer_of(url: str, headers: dict[str, str], patience: float) -> http.client
     def ask() -> None:
         try:
             request = urllib.request.Request(url, headers=headers)
-            answers.put(urllib.request.urlopen(request, timeout=patience))
+            answers.put(OPENER.open(request, timeout=patience))
         except (OSError, http.client.HTTPException, ValueError) as error:
             answers.put(error)
 

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
-import queue
-import threading
 import time
-import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import torch.hub
 
 from unpaired.errors import UserError
+from unpaired.fetching.asking import answer_of
 from unpaired.telling import is_quiet
+from unpaired.whole import passing_name
 
 PATIENCE = 20.0  # seconds without an answer, or at less than SLOWEST, before a download is given up
 SLOWEST = 50_000  # bytes per second
 LARGEST = 4_000_000_000  # bytes
 
 
-def downloaded(url: str, place: Path | None = None) -> Path:
+def downloaded(
+    url: str, place: Path | None = None, check: Callable[[Path], object] | None = None
+) -> Path:
     """The file at `place`, fetched if it isn't there.
 
     Args:
         url: without `place`, it ends with a name as torch.hub's, NAME-DIGEST.pth: the start of its
             SHA-256, which is checked.
-        place: None: in torch.hub's cache. Else nothing is known of the content: whoever reads the
-            file must check it.
+        place: None: in torch.hub's cache. Else nothing is known of the content.
+        check: raises if the content isn't what it should be; nothing is kept then.
     Raises: UserError if it can't be had; the message says where to put it by hand.
     """
     sha256 = ""
@@ -38,7 +39,7 @@ def downloaded(url: str, place: Path | None = None) -> Path:
         sha256 = Path(name).stem.rsplit("-", 1)[1]
     if not place.exists():
         try:
-            _download(url, place, sha256)
+            _download(url, place, sha256, check)
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
             as_named = "" if url.endswith(f"/{place.name}") else f" as {place.name}"
@@ -48,7 +49,7 @@ def downloaded(url: str, place: Path | None = None) -> Path:
     return place
 
 
-def _download(url: str, place: Path, sha256: str) -> None:
+def _download(url: str, place: Path, sha256: str, check: Callable[[Path], object] | None) -> None:
     """Fetch a file that is whole or not there; `sha256` is the start of its digest, or empty.
 
     Raises: OSError if there is no network, it is too slow, or something else arrives.
@@ -57,11 +58,10 @@ def _download(url: str, place: Path, sha256: str) -> None:
     from rich.progress import Progress
 
     place.parent.mkdir(parents=True, exist_ok=True)
-    passing = place.with_name(f"{place.name}.{os.getpid()}.part")
     digest, size, start = hashlib.sha256(), 0, time.monotonic()
-    try:
+    with passing_name(place) as passing:
         with (
-            _answer(url) as answer,
+            answer_of(url, {}, PATIENCE) as answer,
             passing.open("wb") as file,
             Progress(console=Console(stderr=True, quiet=is_quiet())) as progress,
         ):
@@ -81,32 +81,6 @@ def _download(url: str, place: Path, sha256: str) -> None:
             raise OSError(f"the connection ended after {size} of {promised} bytes")
         if not digest.hexdigest().startswith(sha256):
             raise OSError("what arrived is not that file")
+        if check:
+            check(passing)
         passing.replace(place)
-    finally:
-        passing.unlink(missing_ok=True)
-
-
-def _answer(url: str) -> http.client.HTTPResponse:
-    """The start of what the server sends.
-
-    A look-up of names and a host of many addresses each have their own time-outs, one after the
-    other; here all of them together have PATIENCE.
-
-    Raises: OSError, http.client.HTTPException.
-    """
-    answers: queue.SimpleQueue[http.client.HTTPResponse | Exception] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answers.put(urllib.request.urlopen(url, timeout=PATIENCE))
-        except (OSError, http.client.HTTPException) as error:
-            answers.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        answer = answers.get(timeout=PATIENCE)
-    except queue.Empty:
-        raise TimeoutError(f"no answer in {PATIENCE:.0f} seconds") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer

@@ -51,6 +51,8 @@ def import_weights(
         instead: what a user does if `out` can't be written.
     Raises: UserError if a file isn't understood, they don't fit each other, or `out` is taken.
     """
+    if out.name in ("", ".."):
+        raise UserError(f'"{out}" has no name of its own; name a new folder')
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f'"{out}" is not empty; {instead}')
     forth = source.read()

@@ -117,14 +117,16 @@ def _downloaded(name: str) -> Path:
     place = cache_folder("published") / f"{name.replace(':', '-')}.pth"
     if not place.exists():
         note(f"downloading {url} ...")
-        downloaded(url, place)
-        try:
-            read_tensors(place)
-        except UserError as error:
-            place.unlink()
-            raise UserError(
-                f"what {url} sent is no file of weights, nothing was kept: {error}"
-            ) from None
+
+        def check(arrived: Path) -> None:
+            try:
+                read_tensors(arrived)
+            except UserError as error:
+                raise UserError(
+                    f"what {url} sent is no file of weights, nothing was kept: {error}"
+                ) from None
+
+        downloaded(url, place, check)
     return place
 
 
@@ -133,14 +135,15 @@ def _kept(source: Source) -> Path:
     from unpaired.training.checkpoint import check_weights
     from unpaired.training.finding import find_checkpoint
     from unpaired.translation.importing import import_weights
-    from unpaired.translation.weights import digest
+    from unpaired.translation.weights import digest, size_of
 
     try:
+        size_of(source.path)
         content = digest(source.path)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise UserError(f'cannot read "{source.path}": {why}; check the path') from None
-    key = hashlib.sha256(f"{VERSION} {__version__} {source.called} {content}".encode())
+    key = hashlib.sha256(os.fsencode(f"{VERSION} {__version__} {source.called} {content}"))
     folder = cache_folder("imported") / key.hexdigest()[:32]
     with contextlib.suppress(OSError):  # a folder may be there to read only
         os.utime(folder)

@@ -21,6 +21,7 @@ from unpaired.networks.layout import Layout
 from unpaired.networks.places import Key, Unrecognised, as_ours
 from unpaired.networks.reference import parts, recognise
 from unpaired.options import nearest
+from unpaired.translation.pickles import DamagedPickle, HostilePickle, check_legacy, check_zipped
 
 LARGEST = 4_000_000_000
 """Bytes; a generator takes 30 to 220 MB, a whole training state some times that."""
@@ -91,18 +92,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises: UserError if it is missing, damaged, too large, or more than tensors.
     """
     try:
-        size = path.stat().st_size
-        if size > LARGEST:
-            raise UserError(
-                f'"{path}" is {size / 1e9:.1f} GB, more than any generator takes '
-                f"({LARGEST / 1e9:.0f} GB is read); save its state_dict alone"
-            )
+        size = size_of(path)
         with path.open("rb") as file:
             head = file.read(9)
         if head[8:] == b"{":
             return dict(load_file(path))
         if head[:2] == b"PK":
             _check_zip(path, size)
+        else:
+            check_legacy(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             held = torch.load(path, map_location="cpu", weights_only=True)
@@ -112,6 +110,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise UserError(f'cannot read "{path}": {reason_of(error)}; check the path') from None
     except SafetensorError as error:
         raise UserError(f'"{path}" is damaged: {_short(error)}; get it again') from None
+    except HostilePickle as error:
+        raise UserError(
+            f'"{path}" is no file of weights: {error}; save the network\'s state_dict() instead'
+        ) from None
     except Exception as error:  # an unpickler's, which a broken file may bring to any
         raise UserError(f'"{path}" {_unreadable(error)}') from None
     flat: dict[str, Tensor] = {}
@@ -121,13 +123,27 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return flat
 
 
+def size_of(path: Path) -> int:
+    """In bytes. Raises: OSError; UserError if it is too large for a file of weights."""
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise UserError(
+            f'"{path}" is {size / 1e9:.1f} GB, more than any generator takes '
+            f"({LARGEST / 1e9:.0f} GB is read); save its state_dict alone"
+        )
+    return size
+
+
 def _check_zip(path: Path, size: int) -> None:
     """`torch.save` packs without compressing. Raises: UserError if it says more than it holds."""
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
-    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
-    if packed or sum(entry.file_size for entry in entries) > size:
-        raise UserError(f'"{path}" is no file of torch.save: its content is compressed; unpack it')
+        packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+        if packed or sum(entry.file_size for entry in entries) > size:
+            raise UserError(
+                f'"{path}" is no file of torch.save: its content is compressed; unpack it'
+            )
+        check_zipped(archive)
 
 
 def _unreadable(error: Exception) -> str:
@@ -137,7 +153,8 @@ def _unreadable(error: Exception) -> str:
             f"is not weights alone: it would run {named[1]} when read, so it was not read; save "
             "the network's state_dict() instead"
         )
-    if "weights_only" in str(error) or "Weights only" in str(error):
+    said = str(error)
+    if "weights_only" in said or "Weights only" in said or isinstance(error, DamagedPickle):
         return (  # what torch says goes on to advise to run it
             "is damaged, or no file of weights alone, so it was not read; get it again, or save "
             "the network's state_dict()"
@@ -153,9 +170,13 @@ def _flatten(
     if seen[0] > ENTRIES:
         raise UserError(f'"{path}" holds over {ENTRIES} things; save the generator alone')
     if isinstance(held, Tensor) and prefix:
-        flat[prefix] = held
+        if held.is_nested:  # which have no shape
+            raise UserError(f'"{path}" holds nested tensors, which no generator has; save its own')
+        flat[prefix] = Tensor.detach(held)  # without what a file may have put in place of methods
     elif isinstance(held, Mapping) and depth <= NESTED:
         for name, inner in held.items():
+            if not isinstance(name, str | int):  # optimizers count; all else is nobody's name
+                continue
             _flatten(
                 inner, f"{prefix}.{name}" if prefix else str(name), depth + 1, flat, seen, path
             )
@@ -174,7 +195,9 @@ def _checked(path: Path, weights: Mapping[Key, Tensor]) -> dict[Key, Tensor]:
         room += tensor.numel() * tensor.element_size()
     if room > path.stat().st_size:
         raise UserError(f'"{path}" says it holds {room} bytes of weights, more than it has')
-    whole = {key: tensor.detach().float().contiguous() for key, tensor in weights.items()}
+    # copies, as several may be views of one storage, which safetensors does not write
+    whole = {key: tensor.to(torch.float32, copy=True) for key, tensor in weights.items()}
+    whole = {key: tensor.contiguous() for key, tensor in whole.items()}
     if not all(tensor.isfinite().all() for tensor in whole.values()):
         raise UserError(f'"{path}" has weights that are not finite numbers; its training failed')
     return whole
@@ -190,6 +213,8 @@ def _called(prefix: str) -> str:
 
 def _why(refused: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]]) -> str:
     """Of what was refused, the reason; of several, of that which came nearest."""
+    if not shapes:
+        return "there is nothing in it"
     if not refused:
         return f"{len(shapes)} tensors, the first is {next(iter(shapes))}; see docs/weights.md"
     near = [name for name, why in refused.items() if "looks like" in why] or list(refused)

@@ -43,9 +43,11 @@ def answer(arguments: list[str], verbs: dict[str, str], abouts: dict[str, str]) 
     Args: arguments: of bash its word breaks and the line up to the cursor, as bash splits words at
         `=` and `:`; of the others the words up to the cursor, without the command.
     """
-    shell, *words = arguments
+    shell, *words = arguments or [""]
     breaks = ""
     if shell == "bash":
+        if len(words) != 2:  # a person's doing, not the script's
+            return ""
         breaks, line = words
         words = split(line)[1:]
     *before, current = words or [""]
