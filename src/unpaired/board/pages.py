@@ -22,6 +22,7 @@ from unpaired.training.progress import clock
 from unpaired.training.tracking import summed_up
 
 SHOWN = 4  # of the last sample grids
+DRAWN = 24  # runs in one figure: as many as there are kinds of lines
 
 WORDS = {
     "starting": "starting",
@@ -50,7 +51,8 @@ class Pages:
         Args: nonce: what the page's script is allowed by.
         """
         states = {name: state_of(folder) for name, folder in runs.items()}
-        scores = {name: [_scores(state)] for name, state in states.items()}
+        # what can't be read in a path stands for itself no longer in the figure
+        scores = {_label(name): [_scores(state)] for name, state in list(states.items())[:DRAWN]}
         figure = self._figure(
             ("overview",),
             scores,
@@ -105,6 +107,10 @@ class Pages:
 def link_of(folder: Path) -> str:
     """The address of a run's page, which stays the same when other runs come."""
     return f"/run/{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"
+
+
+def _label(name: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in name)[-60:]
 
 
 def _scores(state: State) -> list[tuple[int, float, float]]:

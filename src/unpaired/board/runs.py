@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def runs_in(places: Iterable[Path]) -> dict[str, Path]:
                 "`unpaired train` wrote, or one that holds such folders"
             )
         found |= dict.fromkeys(folder.resolve() for folder in below)
-    return dict(sorted((_name(folder, found), folder) for folder in found))
+    return dict(sorted(_named(found).items()))
 
 
 def _below(place: Path) -> list[Path]:
@@ -49,11 +50,18 @@ def _below(place: Path) -> list[Path]:
     return found
 
 
-def _name(folder: Path, among: Iterable[Path]) -> str:
-    """The last part of the path, and as many more as it takes."""
-    others = [one for one in among if one != folder]
-    for count in range(1, len(folder.parts)):
-        tail = folder.parts[-count:]
-        if all(other.parts[-count:] != tail for other in others):
-            return "/".join(tail)
-    return "/".join(folder.parts[1:])
+def _named(folders: Iterable[Path]) -> dict[str, Path]:
+    """The last part of each path, and as many more as it takes."""
+    named, left, count = {}, list(folders), 1
+    while left:
+        tails, shared = Counter(folder.parts[-count:] for folder in left), []
+        for folder in left:
+            tail = folder.parts[-count:]
+            if count >= len(folder.parts) - 1:
+                named["/".join(folder.parts[1:])] = folder
+            elif tails[tail] == 1:
+                named["/".join(tail)] = folder
+            else:
+                shared.append(folder)
+        left, count = shared, count + 1
+    return named

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,18 @@ from unpaired.training.tracking import read_findings, read_metrics
 
 LINES = 400  # that curves are drawn of
 RECENT = 20  # lines that say how fast it goes
+LARGEST = 1e100  # and what lies beyond can't be drawn
+STEPS = 1e18
+NAME = 80  # characters of a metric's name, and NAMES of them in a line
+NAMES = 64
+KINDS = 32  # of findings, by name and direction; there are not as many
+METRICS = 1 << 24  # bytes of a log that are read, the last ones: some ten thousand lines
+CONFIG = 1 << 20  # bytes of config.yaml; ours have some thousand
 SILENT = 300.0  # seconds without a line after which a run that can't be seen counts as gone
+SAMPLE = re.compile(r"step_[0-9]{1,20}\.png")
 FINDING = frozenset({"name", "severity", "evidence", "advice", "direction"})
+
+WAYS = ("x2y", "y2x")
 
 Kind = Literal["starting", "training", "finished", "gone", "silent"]
 Lines = list[dict[str, float]]
@@ -62,7 +72,7 @@ def state_of(folder: Path, now: float | None = None) -> State:
 
     Args: now: the time, as `time.time()`.
     """
-    lines = [line for line in map(_sound, read_metrics(folder)) if line]
+    lines = [line for line in map(_sound, read_metrics(folder, METRICS)) if line]
     config = _config(folder)
     step, epoch, seconds = _where(folder, lines)
     progress = _progress(config, step, epoch, seconds)
@@ -86,7 +96,7 @@ def state_of(folder: Path, now: float | None = None) -> State:
         best=min(scores, key=lambda one: one[1], default=None),
         last=scores[-1] if scores else None,
         lines=_thinned(lines),
-        findings=[f for f in read_findings(folder) if set(f) >= FINDING and _is_text(f)],
+        findings=_findings(folder),
         samples=samples_of(folder),
     )
 
@@ -94,28 +104,50 @@ def state_of(folder: Path, now: float | None = None) -> State:
 def samples_of(folder: Path) -> list[str]:
     """Names of the run's sample grids, oldest first; nothing else in the folder is one."""
     there = (folder / "samples").glob("step_*.png")
-    return sorted(path.name for path in there if path.stem.removeprefix("step_").isdigit())
+    return sorted(path.name for path in there if SAMPLE.fullmatch(path.name))
 
 
 def _sound(line: dict[str, Any]) -> dict[str, float]:
-    """The numbers of a line; a damaged one may hold anything else too."""
-    if isinstance(line["step"], bool) or line["step"] < 0:
+    """The numbers of a line that can be drawn; a damaged one may hold anything else too."""
+    if not _is_number(line["step"]) or not 0 <= line["step"] < STEPS:
         return {}
-    return {
-        name: value
-        for name, value in line.items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    }
+    sound = {name: value for name, value in line.items() if _is_number(value)}
+    names = [name for name in sound if len(name) <= NAME][:NAMES]
+    return {"step": line["step"], **{_printable(name): sound[name] for name in names}}
 
 
-def _is_text(finding: dict[str, Any]) -> bool:
-    known = finding["severity"] in ("notice", "warning")
-    return known and all(isinstance(finding[name], str) for name in FINDING)
+def _is_number(value: Any) -> bool:
+    known = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return known and -LARGEST < value < LARGEST  # so no nan
+
+
+def _is_finding(line: dict[str, Any]) -> bool:
+    if not set(line) >= FINDING or not _is_number(line["step"]):
+        return False
+    known = all(isinstance(line[name], str) for name in FINDING)
+    return known and line["severity"] in ("notice", "warning") and line["direction"] in WAYS
+
+
+def _findings(folder: Path) -> list[dict[str, Any]]:
+    found = [_clean(line) for line in read_findings(folder, METRICS) if _is_finding(line)]
+    kinds = list(dict.fromkeys((one["name"], one["direction"]) for one in found))[:KINDS]
+    return [one for one in found if (one["name"], one["direction"]) in kinds]
+
+
+def _clean(finding: dict[str, Any]) -> dict[str, Any]:
+    return finding | {"name": _printable(finding["name"])[:NAME]}
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.yaml"
     try:
-        tree = read_plain((folder / "config.yaml").read_text(encoding="utf-8"))
+        if not path.is_file() or path.stat().st_size > CONFIG:  # a pipe would never end
+            return {}
+        tree = read_plain(path.read_text(encoding="utf-8"))
     except (OSError, NotPlainError, UnicodeDecodeError):
         return {}
     return tree if isinstance(tree, dict) else {}
@@ -131,9 +163,12 @@ def _where(folder: Path, lines: Lines) -> tuple[int, float, float | None]:
             card = read_card(checkpoint)
         except UserError:
             continue
-        so_far = read_progress(checkpoint).get("seconds")
-        if isinstance(so_far, (int, float)):
+        so_far: Any = read_progress(checkpoint).get("seconds")
+        if _is_number(so_far):
             seconds = max(seconds or 0.0, float(so_far))
+        further = [value for value in (card.step, card.epoch) if _is_number(value)]
+        if len(further) < 2:
+            continue
         return max(step, card.step), max(epoch, card.epoch), seconds
     return step, epoch, seconds
 
@@ -146,9 +181,9 @@ def _progress(
         return None
     done = {"steps": step, "epochs": epoch, "minutes": (seconds or 0.0) / 60}
     for unit, so_far in done.items():
-        amount = config.get(unit)
-        if isinstance(amount, (int, float)) and amount > 0:
-            return so_far / amount
+        amount: Any = config.get(unit)
+        if _is_number(amount) and amount > 0:
+            return min(1.0, so_far / float(amount))
     return epoch / 200  # the default, which the paper has
 
 

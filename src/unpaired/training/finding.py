@@ -61,7 +61,7 @@ def read_progress(checkpoint: Path) -> dict[str, Any]:
     """
     try:
         values = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     so_far = values.get("run") if isinstance(values, dict) else None
     return so_far if isinstance(so_far, dict) else {}

@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # what only reads has no use for it
 
 BESIDE_LOSSES = frozenset({"step", "epoch", "seconds", "lr", "images_per_second", "skipped"})
 
+LINE = 1 << 20
+"""Bytes of a line that are read at once; ours have some hundred."""
+
 
 class Tracker:
     """Appends to `metrics.jsonl`, to `findings.jsonl` and to TensorBoard events.
@@ -88,9 +91,12 @@ def _keep_until(path: Path, step: int) -> None:
     write_whole(path, "".join(f"{line}\n" for line in kept))
 
 
-def read_metrics(run: Path) -> list[dict[str, float]]:
-    """The lines of a run's metrics.jsonl, oldest first; empty if there are none."""
-    return _read_lines(run / "metrics.jsonl")
+def read_metrics(run: Path, most: int | None = None) -> list[dict[str, float]]:
+    """The lines of a run's metrics.jsonl, oldest first; empty if there are none.
+
+    Args: most: bytes that are read, the last ones.
+    """
+    return _read_lines(run / "metrics.jsonl", most)
 
 
 def losses_of(line: dict[str, float]) -> dict[str, float]:
@@ -100,9 +106,12 @@ def losses_of(line: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in line.items() if name not in BESIDE_LOSSES}
 
 
-def read_findings(run: Path) -> list[dict[str, Any]]:
-    """What every evaluation found: "step" and a `Finding`'s fields, oldest first."""
-    return _read_lines(run / "findings.jsonl")
+def read_findings(run: Path, most: int | None = None) -> list[dict[str, Any]]:
+    """What every evaluation found: "step" and a `Finding`'s fields, oldest first.
+
+    Args: most: as for `read_metrics`.
+    """
+    return _read_lines(run / "findings.jsonl", most)
 
 
 def summed_up(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -115,19 +124,23 @@ def summed_up(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(faults.values())
 
 
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    return [entry for _, entry in _entries(path)] if path.is_file() else []
+def _read_lines(path: Path, most: int | None = None) -> list[dict[str, Any]]:
+    return [entry for _, entry in _entries(path, most)] if path.is_file() else []
 
 
-def _entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _entries(path: Path, most: int | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every line that can be read, and what it says; a kill or power cut may have left others."""
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(entry, dict) and isinstance(entry.get("step"), int):
-            yield line, entry
+    with path.open("rb") as file:
+        if most is not None:
+            file.seek(max(0, path.stat().st_size - most))
+        while read := file.readline(LINE):
+            line = read.decode("utf-8", errors="replace").strip()
+            try:
+                entry = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(entry, dict) and isinstance(entry.get("step"), int):
+                yield line, entry
 
 
 def note_session(run: Path, facts: dict[str, Any]) -> None:

@@ -197,6 +197,7 @@ def _canvas(height: float) -> Iterator[Figure]:
     from matplotlib.figure import Figure
 
     style: dict[str, Any] = {"svg.fonttype": "none", "svg.hashsalt": "unpaired", "font.size": 11}
+    style |= {"text.parse_math": False}  # names are no formulas
     style |= {"text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK}
     style |= {"axes.edgecolor": INK, "axes.linewidth": 0.6, "legend.frameon": False}
     with rc_context(cast(Any, style)):
