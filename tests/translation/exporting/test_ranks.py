@@ -2,6 +2,7 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import torch
 
@@ -55,6 +56,7 @@ def test_each_rank_takes_the_gpu_of_its_number(tmp_path, monkeypatch):
 
     def translator(method, card, device, precision):
         taken.append(device)
+        return SimpleNamespace()
 
     monkeypatch.setattr(loading, "find_checkpoint", lambda source, which: source)
     monkeypatch.setattr("unpaired.training.precision.choose_device", lambda d: torch.device("cuda"))
