@@ -20,12 +20,12 @@ from benchmarks.loading import write_jpegs
 from benchmarks.tiling import translator
 from unpaired.data.decode import read_picture
 from unpaired.translation import output
+from unpaired.translation.base import BaseTranslator
 from unpaired.translation.folder import translate_files
-from unpaired.translation.translator import Translator
 from unpaired.whole import write_whole
 
 
-def one_by_one(translate: Translator, files: list[Path], out: Path, effort: int) -> None:
+def one_by_one(translate: BaseTranslator, files: list[Path], out: Path, effort: int) -> None:
     """Read, translate, compress, write; then the next."""
     usual, output.PNG_EFFORT = output.PNG_EFFORT, effort
     for file in files:

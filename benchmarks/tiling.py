@@ -37,6 +37,7 @@ from unpaired.translation.network import TorchTranslator
 from unpaired.translation.tiling.large import exactly
 from unpaired.translation.tiling.sinks import write_tiff
 from unpaired.translation.tiling.sources import open_source
+from unpaired.translation.translator import Translator
 
 MEGAPIXEL = 1e6
 ENLARGED = 125
@@ -48,7 +49,7 @@ def translator(
 ) -> TorchTranslator:
     """Of the run, or of an untrained CycleGAN: the time doesn't depend on the weights."""
     if run:
-        return TorchTranslator.load(run, precision=precision).in_torch()
+        return Translator.load(run, precision=precision).in_torch()
     torch.manual_seed(0)
     config = CycleGANConfig(filters=filters, blocks=blocks)
     method = CycleGAN(config, channels_x=3, channels_y=3, size=256).eval()

@@ -26,11 +26,11 @@ from unpaired import Translator
 from unpaired.bench.operations import operations
 from unpaired.bench.peak import convolution_peak
 from unpaired.data.catalog import worldtiles_view
+from unpaired.translation.base import BaseTranslator
 from unpaired.translation.exported import ExportedTranslator
 from unpaired.translation.exporting.export import write_export
 from unpaired.translation.exporting.label import label_of
 from unpaired.translation.exporting.sessions import ONNXSession, OpenVINOSession
-from unpaired.translation.network import TorchTranslator
 
 Pass = Callable[[], Tensor]
 PAUSE = 0.3
@@ -45,12 +45,12 @@ def mosaic(size: int) -> np.ndarray:
     return np.vstack(rows)[None, :size, :size].astype(np.float32) / 127.5 - 1
 
 
-def translators(given: argparse.Namespace, folder: Path) -> dict[str, Translator]:
+def translators(given: argparse.Namespace, folder: Path) -> dict[str, BaseTranslator]:
     """Every backend and precision, of one network; the first is torch in float32."""
-    made: dict[str, Translator] = {}
+    made: dict[str, BaseTranslator] = {}
     for precision in ("fp32", "bf16"):
         made[f"torch {precision}"] = (
-            TorchTranslator.load(given.run, precision=precision)
+            Translator.load(given.run, precision=precision)
             if given.run
             else translator(given.filters, given.blocks, precision)
         )
@@ -72,7 +72,7 @@ def translators(given: argparse.Namespace, folder: Path) -> dict[str, Translator
 
 
 @torch.inference_mode()
-def measure(ours: dict[str, Translator], size: int, rounds: int) -> None:
+def measure(ours: dict[str, BaseTranslator], size: int, rounds: int) -> None:
     """One size: print a table."""
     pixels = mosaic(size)
     x = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()

@@ -109,7 +109,7 @@ def test_ties_hold_after_50_steps_and_after_a_resume(norm, tmp_path):
         }
     first = "g.trunk.0.weight"
     assert not torch.equal(before["weights"][first], after["weights"][first])
-    method = Translator.load(out).method
+    method = Translator.load(out).in_torch().method
     real, z = tiny_batch()["x"], torch.rand(1, 4)
     with torch.no_grad():
         images, judged = method.g(z), [method.f.of(domain)(real) for domain in "xy"]

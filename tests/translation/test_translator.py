@@ -8,8 +8,8 @@ from unpaired.errors import UserError
 from unpaired.methods.cyclegan import CycleGAN, CycleGANConfig
 from unpaired.networks import DiscriminatorConfig, GeneratorConfig
 from unpaired.training.precision import Precision
+from unpaired.translation.base import padding
 from unpaired.translation.network import TorchTranslator
-from unpaired.translation.translator import padding
 
 
 def tiny(precision: Precision = "fp32", **generator: object) -> TorchTranslator:

@@ -26,8 +26,8 @@ from unpaired.doctor import processor, version
 from unpaired.errors import UserError
 from unpaired.training.config import TrainConfig, to_dict
 from unpaired.training.precision import choose_device, choose_precision
+from unpaired.translation.base import Backend
 from unpaired.translation.loading import openvino_runs
-from unpaired.translation.translator import Backend
 
 BUDGET = 5.0  # seconds for the repetitions of each step and translation
 TRANSLATED = (256, 1024)

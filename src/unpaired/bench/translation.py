@@ -16,12 +16,12 @@ from unpaired.errors import UserError
 from unpaired.training.card import Card
 from unpaired.training.config import TrainConfig, to_dict
 from unpaired.training.precision import choose_device
+from unpaired.translation.base import Backend, BaseTranslator
 from unpaired.translation.exporting.export import write_export
 from unpaired.translation.exporting.label import label_of
 from unpaired.translation.generator import generator_of
 from unpaired.translation.loading import load
 from unpaired.translation.network import TorchTranslator
-from unpaired.translation.translator import Backend, Translator
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def measure_translation(
     """
     device = choose_device(config.device)
     memory = Memory(device)
-    translator: Translator
+    translator: BaseTranslator
     if exported is None:
         translator = untrained_translator(config)
     else:

@@ -28,13 +28,13 @@ from unpaired.evaluation.segmenting.task import LabelTask
 from unpaired.evaluation.sides import BACK, Evaluation, PerPicture, Side, domains
 from unpaired.evaluation.views import Views
 from unpaired.methods.base import Direction
-from unpaired.translation.translator import Translator
+from unpaired.translation.base import BaseTranslator
 
 BATCH = 16
 
 
 def evaluate(
-    translators: Mapping[str, Translator],
+    translators: Mapping[str, BaseTranslator],
     views: Views,
     features: FeatureNet,
     *,
@@ -118,7 +118,7 @@ class _Judge:
         return found | precision_recall_estimates(a, b, seed=self.seed)
 
 
-def _side(judge: _Judge, translators: Mapping[str, Translator], direction: Direction) -> Side:
+def _side(judge: _Judge, translators: Mapping[str, BaseTranslator], direction: Direction) -> Side:
     views, labels = judge.views, judge.labels
     source, target = domains(direction)
     inputs, real = views.test[source], views.test[target]
@@ -172,7 +172,7 @@ def as_pictures_of(pictures: Pixels, like: Pixels) -> Pixels:
     return with_dtype(flat, str(like.dtype)).reshape(*pictures.shape[:3], like.shape[3])
 
 
-def _translate(translator: Translator, pictures: Pixels, direction: Direction) -> Pixels:
+def _translate(translator: BaseTranslator, pictures: Pixels, direction: Direction) -> Pixels:
     made: list[Pixels] = []
     for i in range(0, len(pictures), BATCH):
         batch = [Picture(pixels) for pixels in pictures[i : i + BATCH]]

@@ -26,11 +26,11 @@ from unpaired.serving.jobs import (
     Model,
 )
 from unpaired.shortage import give_back, is_shortage
+from unpaired.translation.base import Backend, BaseTranslator
 from unpaired.translation.exported import ExportedTranslator
 from unpaired.translation.exporting.sessions import Precision
 from unpaired.translation.output import Unwritable, choose_format, encode
 from unpaired.translation.tiling.tiler import WHOLE, Tiler
-from unpaired.translation.translator import Backend, Translator
 
 MISTAKE = 2
 """Exit code of a worker that can't load a run; it has said why."""
@@ -66,7 +66,7 @@ class Worker(LitAPI):  # type: ignore[misc]  # litserve has no types
             "precision": precision,
             "backend": backend,
         }
-        self.translators: dict[str, Translator] = {}
+        self.translators: dict[str, BaseTranslator] = {}
         self.tilers: dict[tuple[str, str], Tiler] = {}
         self.keeper: int | None = None
 

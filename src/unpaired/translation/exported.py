@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from unpaired.errors import UserError
 from unpaired.training.card import Card
+from unpaired.translation.base import BaseTranslator
 from unpaired.translation.exporting.sessions import Session
-from unpaired.translation.translator import Translator
 
 if TYPE_CHECKING:  # they bring torch
     from unpaired.methods.base import Direction
     from unpaired.translation.network import TorchTranslator
 
 
-class ExportedTranslator(Translator):
+class ExportedTranslator(BaseTranslator):
     """A file per direction, each opened when it is first needed."""
 
     def __init__(

@@ -13,6 +13,7 @@ from unpaired.data.decode import Picture, UnreadableImage, measure, read_picture
 from unpaired.data.layouts import list_images
 from unpaired.data.opening import path_of
 from unpaired.errors import UserError, reason_of
+from unpaired.translation.base import BaseTranslator
 from unpaired.translation.conveyor import Convert, Conveyor, Job
 from unpaired.translation.naming import targets
 from unpaired.translation.output import (
@@ -22,7 +23,6 @@ from unpaired.translation.output import (
     check_format,
 )
 from unpaired.translation.tiling.tiler import Tiler, Tiles
-from unpaired.translation.translator import Translator
 from unpaired.whole import write_whole
 
 
@@ -41,7 +41,7 @@ class Summary:
 
 
 def translate_files(
-    translator: Translator,
+    translator: BaseTranslator,
     inputs: Sequence[Path],
     out: Path,
     *,

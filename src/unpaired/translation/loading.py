@@ -25,6 +25,7 @@ from unpaired.locks import HeldError, held
 from unpaired.telling import note
 from unpaired.training.card import read_card
 from unpaired.training.finding import find_checkpoint
+from unpaired.translation.base import Backend, BaseTranslator, smallest_side
 from unpaired.translation.exported import ExportedTranslator, InTorch
 from unpaired.translation.exporting.sessions import (
     ONNXSession,
@@ -35,7 +36,6 @@ from unpaired.translation.exporting.sessions import (
     need,
 )
 from unpaired.translation.resolving import EXPORTS, resolve
-from unpaired.translation.translator import Backend, Translator, smallest_side
 
 if TYPE_CHECKING:  # they bring torch
     from unpaired.methods.base import Direction
@@ -57,7 +57,7 @@ def load(
     device: str = "auto",
     precision: Precision = "auto",
     backend: Backend = "auto",
-) -> Translator:
+) -> BaseTranslator:
     """A translator of whatever `resolving.resolve` knows.
 
     Raises: UserError if there is none, it is damaged, or the backend can't do what is asked.
@@ -193,7 +193,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _of_file(source: Path, device: str, precision: Precision, backend: Backend) -> Translator:
+def _of_file(source: Path, device: str, precision: Precision, backend: Backend) -> BaseTranslator:
     check_there(source)
     suffix = source.suffix.lower()
     if suffix == ".bin":

@@ -10,10 +10,10 @@ from unpaired.methods import Method
 from unpaired.methods.base import Direction
 from unpaired.training.card import Card
 from unpaired.training.precision import Precision, autocast, choose_precision
-from unpaired.translation.translator import Translator
+from unpaired.translation.base import BaseTranslator
 
 
-class TorchTranslator(Translator):
+class TorchTranslator(BaseTranslator):
     """A method's own networks, on any device."""
 
     def __init__(self, method: Method, card: Card, device: torch.device, precision: Precision):

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from unpaired.data.decode import Picture, Pixels, with_channels, with_dtype
 from unpaired.errors import UserError, reason_of
+from unpaired.translation.base import BaseTranslator
 from unpaired.translation.flicker import Flicker, is_cut
 from unpaired.translation.norms import Statistics, normed_by, pooled
 from unpaired.translation.tiling.large import network_of
-from unpaired.translation.translator import Translator
 from unpaired.whole import passing_name
 
 X264 = ("libx264", {"crf": "16", "preset": "medium"})
@@ -69,7 +69,7 @@ class Smoothed:
 
 
 def translate_video(
-    translator: Translator,
+    translator: BaseTranslator,
     source: Path,
     out: Path,
     *,

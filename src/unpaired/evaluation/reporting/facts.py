@@ -15,7 +15,7 @@ from unpaired.methods import KINDS, METHODS
 from unpaired.training.config import TrainConfig
 from unpaired.training.finding import read_progress
 from unpaired.training.tracking import last_session
-from unpaired.translation.translator import Translator
+from unpaired.translation.base import BaseTranslator
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Facts:
 
 
 def gather_facts(
-    run: Path, checkpoint: Path, translator: Translator, config: TrainConfig[Any]
+    run: Path, checkpoint: Path, translator: BaseTranslator, config: TrainConfig[Any]
 ) -> Facts:
     """Read what a run says of itself; what is not there is left out of the page."""
     card = translator.card

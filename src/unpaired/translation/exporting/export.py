@@ -22,12 +22,12 @@ from torch import Tensor, nn
 from unpaired.errors import UserError, reason_of
 from unpaired.training.checkpoint import load_method
 from unpaired.training.finding import find_checkpoint
+from unpaired.translation.base import chosen, smallest_side
 from unpaired.translation.exporting.label import INPUT, KEY, OUTPUT, Label, label_of
 from unpaired.translation.exporting.plain import plain
 from unpaired.translation.exporting.sessions import Images, ONNXSession, OpenVINOSession, need
 from unpaired.translation.generator import generator_of
 from unpaired.translation.resolving import resolve
-from unpaired.translation.translator import chosen, smallest_side
 
 Format = Literal["onnx", "openvino", "torch"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}

@@ -11,6 +11,7 @@ from pathlib import Path
 from unpaired.errors import UserError
 from unpaired.training.card import read_card
 from unpaired.training.finding import find_checkpoint
+from unpaired.translation.base import Backend, chosen
 from unpaired.translation.conveyor import Outcome
 from unpaired.translation.exporting.sessions import Precision
 from unpaired.translation.many import record
@@ -22,7 +23,7 @@ from unpaired.translation.many.stores import LocalStore, open_store
 from unpaired.translation.output import Format, check_format
 from unpaired.translation.resolving import resolve
 from unpaired.translation.tiling.tiler import Tiler, Tiles
-from unpaired.translation.translator import Backend, Translator, chosen
+from unpaired.translation.translator import Translator
 
 Progress = Callable[[int, int], None]
 """Called with (pieces through, pieces to do)."""

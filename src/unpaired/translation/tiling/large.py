@@ -16,6 +16,7 @@ from unpaired.data.units import Units
 from unpaired.errors import UserError
 from unpaired.methods.base import Direction, Method
 from unpaired.training.precision import autocast
+from unpaired.translation.base import finite, padding
 from unpaired.translation.generator import generator_of
 from unpaired.translation.network import TorchTranslator
 from unpaired.translation.tiling.exact import STRIP, Exact, can_be_tiled
@@ -25,7 +26,6 @@ from unpaired.translation.tiling.image import Image
 from unpaired.translation.tiling.kept import Shelf
 from unpaired.translation.tiling.room import require_room
 from unpaired.translation.tiling.sources import Source
-from unpaired.translation.translator import finite, padding
 
 
 def network_of(method: Method, direction: Direction) -> nn.Module:

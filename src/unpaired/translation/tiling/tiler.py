@@ -15,9 +15,9 @@ from unpaired.data.opening import opened
 from unpaired.errors import UserError
 from unpaired.shortage import give_back, is_shortage
 from unpaired.telling import note
+from unpaired.translation.base import BaseTranslator
 from unpaired.translation.tiling.sinks import write_tiff
 from unpaired.translation.tiling.sources import Held, Source, open_source, plain
-from unpaired.translation.translator import Translator
 
 Made = TypeVar("Made")
 Tiles = Literal["auto", "exact", "fast", "off"]
@@ -45,7 +45,7 @@ class Tiler:
 
     def __init__(
         self,
-        translator: Translator,
+        translator: BaseTranslator,
         direction: str | None,
         tiles: Tiles = "auto",
         *,
