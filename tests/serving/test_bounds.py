@@ -48,6 +48,32 @@ def test_without_the_token_nothing_is_told_or_done(server, given):
     assert server.translate(png(picture(1))).status_code == 200
 
 
+def test_headers_have_an_end_and_a_redirect_leads_nowhere_else(server):
+    with socket.create_connection(("127.0.0.1", server.web.base_url.port), timeout=20) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        told = b""
+        try:
+            for number in range(16):  # a megabyte each, and no token among them
+                client.sendall(b"X%d: %s\r\n" % (number, b"a" * (1 << 20)))
+            told = client.recv(100)
+        except ConnectionError:
+            told = b"HTTP/1.1 400 or nothing, as it was closed meanwhile"
+    assert told.startswith(b"HTTP/1.1 400")
+    for path in ("/v1/models/", "/static", "/metrics/"):
+        reply = server.web.get(path, headers={"Host": "elsewhere"}, follow_redirects=False)
+        assert reply.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nowhere", 404), ("PUT", "/v1/translate", 405), ("GET", "/static/../app.py", 404)],
+)
+def test_what_is_not_there_is_refused_as_all_else(server, method, path, status):
+    reply = server.web.request(method, path)
+    assert reply.status_code == status
+    assert list(reply.json()) == ["error"]
+
+
 def test_a_full_queue_is_429_at_once_and_health_still_answers(server):
     content = png(picture(1))
     with server.frozen():

@@ -192,7 +192,10 @@ def serve(arguments: list[str]) -> int:
     app = make_app(Path(options.folder))
     socket = listening_socket(options.host, options.port)
     announce(app.state.store, options.host, options.port)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    # httptools, where it is there, takes headers without end
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, http="h11"
+    )
     uvicorn.Server(config).run(sockets=[socket])
     return 0
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
 
@@ -58,6 +59,7 @@ def make_app(settings: Settings, pool: Pool, token: str | None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # its scripts would come from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # it would lead to whatever the request calls its host
     )
     private = settings.host in OWN and token is None
     app.add_middleware(Doorkeeper, token=token, names=OWN if private else ())
@@ -75,6 +77,12 @@ def make_app(settings: Settings, pool: Pool, token: str | None) -> FastAPI:
         del request
         where = sorted({str(one["loc"][-1]) for one in error.errors()})
         return JSONResponse({"error": f"Not understood: {', '.join(where)[:200]}."}, 422)
+
+    @app.exception_handler(HTTPException)
+    async def nowhere(request: Request, error: HTTPException) -> Response:
+        """What the router refuses: addresses and methods that aren't there."""
+        del request
+        return JSONResponse({"error": f"{error.detail}."}, error.status_code, error.headers)
 
     @app.get("/", include_in_schema=False)
     def index() -> Response:

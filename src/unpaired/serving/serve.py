@@ -46,6 +46,7 @@ def serve(settings: Settings) -> int:
             make_app(settings, pool, token),
             log_level="warning",
             access_log=False,
+            http="h11",  # httptools, where it is there, takes headers without end
             server_header=False,
             timeout_graceful_shutdown=2 * int(settings.timeout) + 5,  # to wait, and to be made
         )
