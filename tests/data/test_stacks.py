@@ -1,6 +1,8 @@
 """TIFFs of several planes, and PNGs of 16 bits in colour: nothing is dropped in silence."""
 
+import os
 import struct
+import time
 import zlib
 from pathlib import Path
 
@@ -143,3 +145,49 @@ def test_the_colour_that_a_deep_png_calls_nothing_is_transparent(tmp_path: Path)
     assert picture.alpha is not None
     assert picture.alpha.tolist() == [[0, 65535]]
     np.testing.assert_array_equal(picture.pixels, values)
+
+
+PIXELS = (
+    '<Image><Pixels DimensionOrder="XYZCT" SizeX="8" SizeY="8" Type="uint8" {}>{}</Pixels></Image>'
+)
+SIZES = 'SizeZ="1" SizeC="2" SizeT="1"'
+CLAIMS = {
+    "sizes": PIXELS.format('SizeZ="1" SizeC="100000000" SizeT="1"', '<TiffData IFD="0"/>'),
+    "none": PIXELS.format('SizeZ="1" SizeC="-3" SizeT="1"', '<TiffData IFD="0"/>'),
+    "planes": PIXELS.format(SIZES, '<TiffData IFD="0" PlaneCount="99999999"/>'),
+    "many": PIXELS.format(SIZES, '<TiffData IFD="0" PlaneCount="6000"/>' * 20),
+    "modulo": '<StructuredAnnotations><XMLAnnotation Namespace="modulo" ID="a"><Value><Modulo>'
+    '<ModuloAlongT Start="0" End="1e12"/></Modulo></Value></XMLAnnotation></StructuredAnnotations>'
+    + PIXELS.format(SIZES, '<TiffData IFD="0"/>'),
+    "not a number": PIXELS.format(SIZES, '<TiffData PlaneCount="many"/>'),
+}
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_what_ome_metadata_claim_is_not_acted_on(tmp_path: Path, claim: str) -> None:
+    xml = f'<?xml version="1.0"?><OME>{claim}</OME>'
+    path = tmp_path / "claims.tif"
+    tifffile.imwrite(path, np.zeros((8, 8), np.uint8), description=xml, metadata=None)
+    began = time.process_time()
+    for read in (probe, read_picture):
+        with pytest.raises(UnreadableImage):
+            read(path)
+    assert time.process_time() - began < 2
+
+
+def test_no_file_is_opened_that_ome_metadata_name(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # whoever opens it waits for ever
+    other = f'<TiffData><UUID FileName="{tmp_path / "pipe"}">urn:uuid:1</UUID></TiffData>'
+    xml = f'<?xml version="1.0"?><OME>{PIXELS.format(SIZES, other)}</OME>'
+    path = tmp_path / "leads.tif"
+    tifffile.imwrite(path, np.zeros((8, 8), np.uint8), description=xml, metadata=None)
+    with pytest.raises(UnreadableImage, match="several files"):
+        read_picture(path)
+
+
+def test_entities_that_grow_are_not_followed(tmp_path: Path) -> None:
+    grows = "".join(f'<!ENTITY e{i + 1} "{f"&e{i};" * 10}">' for i in range(9))
+    xml = f'<?xml version="1.0"?><!DOCTYPE OME [<!ENTITY e0 "0123456789">{grows}]><OME>&e9;</OME>'
+    path = tmp_path / "grows.tif"
+    tifffile.imwrite(path, np.full((8, 8), 7, np.uint8), description=xml, metadata=None)
+    assert (read_picture(path).pixels == 7).all()

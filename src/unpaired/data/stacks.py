@@ -9,6 +9,7 @@ from typing import BinaryIO
 import numpy as np
 import tifffile
 
+from unpaired.data.ome import check_ome
 from unpaired.data.picture import MAX_BYTES, Picture, UnreadableImage, oriented
 from unpaired.data.tiff import check_segments, unpacked
 
@@ -29,6 +30,8 @@ def planes_of(path: Path, tiff: tifffile.TiffFile) -> tifffile.TiffPageSeries | 
     """
     if not any(getattr(tiff, f"is_{kind}", False) for kind in DESCRIBED):
         return None
+    if tiff.is_ome:
+        check_ome(path, tiff)
     series = tiff.series[0]
     sizes = dict(zip(series.axes, series.shape))
     if math.prod(n for axis, n in sizes.items() if axis not in "YXS") == 1:
@@ -43,7 +46,7 @@ def planes_of(path: Path, tiff: tifffile.TiffFile) -> tifffile.TiffPageSeries | 
             )
     if sizes.get("S", 1) > 1:
         raise UnreadableImage(path, f"colour in several channels (axes {series.axes})")
-    if series.is_multifile:
+    if series.is_multifile:  # of Micro-Manager; of OME it was seen
         raise UnreadableImage(path, "its channels lie in several files; write them to one")
     if math.prod(series.shape) * series.dtype.itemsize > MAX_BYTES:
         raise UnreadableImage(path, f"its pixels take over {MAX_BYTES} bytes")
