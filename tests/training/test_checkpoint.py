@@ -218,6 +218,25 @@ def test_a_card_with_a_value_that_none_has_is_refused(change, run, tmp_path):
         load_method(path.parent)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"directions": ["y2x"]}, "the card says directions y2x, but its networks have x2y and"),
+        ({"directions": ["y2x", "x2y"]}, "directions"),
+        ({"multiple": 10**9}, "the card says multiple 1,000,000,000, but its networks have 4"),
+        ({"multiple": 2}, "multiple"),
+    ],
+)
+def test_a_resealed_card_that_says_what_its_networks_are_not_is_refused(
+    change, words, run, tmp_path
+):
+    copy = copy_of(run, tmp_path)
+    path = find_checkpoint(copy) / "checkpoint.json"
+    path.write_text(resealed({**json.loads(path.read_text()), **change}))
+    with pytest.raises(UserError, match=words):
+        load_method(path.parent)
+
+
 def test_a_card_that_was_changed_by_one_digit_is_damaged(run, tmp_path):
     copy = copy_of(run, tmp_path)
     path = find_checkpoint(copy) / "checkpoint.json"

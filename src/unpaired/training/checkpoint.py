@@ -39,12 +39,11 @@ from unpaired.data.images import ImageConfig
 from unpaired.errors import UserError, reason_of
 from unpaired.methods import KINDS, Method
 from unpaired.training.card import Card, DamagedError, card_text, read_files
+from unpaired.training.claims import check_claims
 from unpaired.training.finding import checkpoints_of, find_checkpoint, pointed_at
 from unpaired.training.parsing import parse
 from unpaired.whole import sync, write_whole
 
-SPARE = 20_000_000
-"""Weights of networks that don't translate, beside very small ones that do."""
 TENSOR_FILES = ("weights", "ema", "optimizers", "history", "random")
 
 
@@ -182,7 +181,8 @@ def load_method(checkpoint: Path, *, averaged: bool = True) -> tuple[Method, Car
     """The trained method, ready to translate: evaluation mode, on the CPU.
 
     Args: averaged: use the averaged (EMA) weights where the run kept them.
-    Raises: UserError if a file is missing, damaged or does not fit the architecture.
+    Raises: UserError if a file is missing, damaged or does not fit the architecture, or the card
+        says of its networks what they aren't.
     """
     card, files = read_files(checkpoint)
     tensors: dict[str, Tensor] = {}
@@ -191,31 +191,14 @@ def load_method(checkpoint: Path, *, averaged: bool = True) -> tuple[Method, Car
         path = checkpoint / f"{name}.safetensors"
         _check(path, files.get(path.name))
         tensors.update(_load(path))
-    _check_size(card, tensors, checkpoint)
+    with torch.device("meta"):
+        claimed = build_method(card)
+    check_claims(card, claimed, sum(tensor.numel() for tensor in tensors.values()), checkpoint)
     method = build_method(card)
     restore_weights(
         method, tensors, checkpoint, only=tuple(method.translators()) if published else ()
     )
     return method.eval().requires_grad_(False), card
-
-
-def _check_size(card: Card, tensors: Mapping[str, Tensor], checkpoint: Path) -> None:
-    """Refuse a card whose networks are out of proportion to the weights, before they take memory.
-
-    The card may come from anyone. Networks that were left out of a published one are smaller than
-    those that translate.
-
-    Raises: UserError.
-    """
-    with torch.device("meta"):
-        networks = build_method(card).state_dict()
-    claimed = sum(tensor.numel() for tensor in networks.values())
-    there = sum(tensor.numel() for tensor in tensors.values())
-    if claimed > SPARE + 8 * there:
-        raise UserError(
-            f'"{checkpoint}": the card tells of {claimed:,} weights, but there are {there:,}; '
-            "it is not what was trained"
-        )
 
 
 def check_weights(checkpoint: Path) -> None:
