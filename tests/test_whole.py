@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from unpaired import whole
-from unpaired.whole import passing_name, write_whole
+from unpaired.whole import passing_folder, passing_name, write_whole
 
 
 def test_two_that_write_one_file_never_move_each_other_s_halves(tmp_path: Path) -> None:
@@ -81,3 +81,36 @@ def test_a_folder_that_can_t_be_flushed_is_told_once_and_a_file_is_an_error(
     with pytest.raises(OSError, match="Invalid argument"):
         write_whole(tmp_path / "a", "new", durable=True)
     assert (tmp_path / "a").read_text() == "a"
+
+
+def test_two_that_make_one_folder_have_one_each_and_it_is_gone_in_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with passing_folder(path) as one:
+        (one / "a").touch()
+        with passing_folder(path) as other:
+            assert one != other
+            assert not list(other.iterdir())
+            other.rename(path)
+        assert [p.name for p in one.iterdir()] == ["a"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def left_by_a_killed_process(path: Path) -> None:
+    """A passing folder with something in it."""
+    code = (
+        "import os; from pathlib import Path; from unpaired.whole import passing_folder\n"
+        f"with passing_folder(Path({str(path)!r})) as one: (one / 'a').touch(); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+
+
+def test_a_folder_that_a_killed_process_left_goes_and_that_of_another_path_stays(
+    tmp_path: Path,
+) -> None:
+    left_by_a_killed_process(tmp_path / "run")
+    [left] = tmp_path.iterdir()
+    with passing_folder(tmp_path / "other"):
+        assert left.exists()
+    with passing_folder(tmp_path / "run") as one:
+        assert list(tmp_path.iterdir()) == [one]
+    assert not list(tmp_path.iterdir())

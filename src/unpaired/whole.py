@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files and folders that are either whole or not there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import re
+import shutil
 import stat
 import sys
 import uuid
@@ -81,6 +82,58 @@ def passing_name(path: Path) -> Iterator[Path]:
             with contextlib.suppress(OSError):
                 passing.unlink()
             raise
+
+
+@contextlib.contextmanager
+def passing_folder(path: Path) -> Iterator[Path]:
+    """An empty folder of our own beside `path`, where it is to be moved; removed in the end.
+
+    What killed processes have left there of the same path goes first: a process holds its folder
+    by a lock that ends with it. Where there are no locks nobody can tell, and it stays.
+
+    Raises: OSError.
+    """
+    digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    for left in path.parent.glob(f".unpaired-{digest}-*.part"):
+        with _folder_held(left) as ours:
+            if ours:
+                shutil.rmtree(left, ignore_errors=True)
+    unique = uuid.uuid4().hex[:8]
+    fresh = path.with_name(f".unpaired-{unique}.part")  # which nobody looks for before it is held
+    fresh.mkdir(parents=True)
+    with _folder_held(fresh):
+        passing = fresh.rename(path.with_name(f".unpaired-{digest}-{unique}.part"))
+        try:
+            yield passing
+        finally:
+            shutil.rmtree(passing, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _folder_held(folder: Path) -> Iterator[bool | None]:
+    """Whether a folder is there and nobody else holds it; None: there are no locks here."""
+    try:
+        import fcntl
+
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except ModuleNotFoundError:
+        yield None
+        return
+    except OSError:
+        yield False
+        return
+    try:
+        ours: bool | None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = os.path.samestat(os.fstat(descriptor), folder.lstat())
+        except (BlockingIOError, FileNotFoundError):
+            ours = False
+        except OSError:
+            ours = None
+        yield ours
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

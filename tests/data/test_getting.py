@@ -21,7 +21,7 @@ from tests.data.archives import files_of, picture, plain, write_tar, write_zip
 from tests.servers import Behaviour, serving
 from unpaired import fetching
 from unpaired.cli import run
-from unpaired.data import cityscapes
+from unpaired.data import cityscapes, getting
 from unpaired.data.datasets import open_dataset
 from unpaired.data.getting import folder_of, get, held
 from unpaired.data.paper_sets import HOST, PAPER_SETS
@@ -261,8 +261,8 @@ def test_killed_while_downloading_and_while_unpacking_it_goes_on(tmp_path, cache
         assert folder_of("horse2zebra") is None
         had = part.stat().st_size
         behaviour.pause = 0.0
-        passing = cache / ".unpaired-horse2zebra.part"
-        assert killed_when(started(*command), lambda: any(passing.glob("*/*/*")))
+        passing = ".unpaired-*.part/*/*/*"
+        assert killed_when(started(*command), lambda: any(cache.glob(passing)))
         assert behaviour.asked == ["", f"bytes={had}-"]
         assert folder_of("horse2zebra") is None
         assert started(*command).wait() == 0
@@ -281,6 +281,26 @@ def test_two_at_once_do_not_meet(tmp_path):
     assert told.returncode == 2
     error = "another process is getting horse2zebra; wait until it is done"
     assert told.stderr == f"unpaired: error: {error}\n"
+
+
+def test_two_sets_into_one_folder_at_once_do_not_mix(tmp_path, monkeypatch):
+    other = write_zip(tmp_path / "other.zip", files_of("apple2orange", 1))
+    _, digest = archive(tmp_path)
+    unpack, place = getting.unpack, tmp_path / "place"
+
+    def meanwhile(*arguments):
+        monkeypatch.setattr(getting, "unpack", unpack)
+        written = unpack(*arguments)
+        theirs = hashlib.sha256(other.read_bytes()).hexdigest()
+        get("apple2orange", out=place, source=str(other), sha256=theirs)
+        return written
+
+    monkeypatch.setattr(getting, "unpack", meanwhile)
+    with pytest.raises(UserError, match="exists already; name a folder that is free"):
+        get("horse2zebra", out=place, source=str(tmp_path / "made.zip"), sha256=digest)
+    assert json.loads((place / "source.json").read_text())["name"] == "apple2orange"
+    assert len(list(place.glob("trainA/*"))) == 1
+    assert not list(tmp_path.glob(".unpaired-*"))
 
 
 def test_from_get_to_a_trained_run(tmp_path, cache, monkeypatch, capsys):

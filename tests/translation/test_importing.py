@@ -13,6 +13,7 @@ from torch import nn
 from tests.data.servers import served
 from tests.evaluation.corners import Corners
 from tests.networks.foreign import resnet, unet
+from tests.test_whole import left_by_a_killed_process
 from tests.training.runs import write_dataset
 from tests.translation.fakes import noise, save
 from unpaired import Translator
@@ -313,6 +314,14 @@ def test_a_run_needs_a_name_of_its_own(out, file, tmp_path, monkeypatch, capsys)
     assert run(["import", str(file), "--out", out]) == 2
     assert "has no name of its own" in capsys.readouterr().err
     assert not list((tmp_path / "sub").iterdir())
+
+
+def test_what_a_killed_import_left_is_removed_by_the_next(file, tmp_path):
+    out = tmp_path / "runs" / "a"
+    left_by_a_killed_process(out)
+    assert len(list(out.parent.iterdir())) == 1
+    assert run(["import", str(file), "--out", str(out)]) == 0
+    assert list(out.parent.iterdir()) == [out]
 
 
 def test_what_a_file_says_does_not_reach_the_terminal_as_it_is(tmp_path, capsys):

@@ -7,8 +7,8 @@ folder_of("horse2zebra")    the folder, if it is here
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from unpaired.data.unpacking import unpack
 from unpaired.errors import UserError
 from unpaired.fetching import fetched, file_sha256
 from unpaired.meter import meter
-from unpaired.whole import alone
+from unpaired.whole import alone, passing_folder
 
 RECORD = "source.json"
 SUFFIXES = (".zip", ".tar.gz")
@@ -138,7 +138,7 @@ def _prepare(folder: Path, source: str | None) -> None:
         licence = PAPER_SETS["cityscapes"].licence
         record = {"name": "cityscapes", "source": ACCOUNT, "licence": licence}
         (passing / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
-        passing.replace(folder)
+        _move(passing, folder)
 
 
 def record_of(folder: Path) -> dict[str, str | int]:
@@ -160,16 +160,14 @@ def count(folder: Path) -> dict[str, int]:
     return found or {"pictures": len(list_images(folder))}
 
 
-@contextlib.contextmanager
-def passing_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder beside `folder`; remove what a killed attempt has left in it."""
-    passing = folder.with_name(f".unpaired-{folder.name}.part")
-    shutil.rmtree(passing, ignore_errors=True)
-    passing.mkdir(parents=True)
+def _move(made: Path, folder: Path) -> None:
+    """Raises: UserError if something has come to stand there meanwhile."""
     try:
-        yield passing
-    finally:
-        shutil.rmtree(passing, ignore_errors=True)
+        made.replace(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        raise UserError(f'"{folder}" exists already; name a folder that is free') from None
 
 
 @contextlib.contextmanager
@@ -193,7 +191,7 @@ def _unpack_whole(name: str, archive: Path, folder: Path, record: dict[str, str 
         content = inner[0] if wrapped else passing
         _check(name, archive, content)
         (content / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
-        content.replace(folder)
+        _move(content, folder)
 
 
 def _check(name: str, archive: Path, content: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from unpaired.training.card import Card
 from unpaired.training.checkpoint import TENSOR_FILES, State, save_checkpoint
 from unpaired.training.config import TrainConfig, to_dict, write_yaml
 from unpaired.translation.weights import Generator, read_generator
+from unpaired.whole import passing_folder
 
 
 @dataclass(frozen=True)
@@ -99,18 +98,15 @@ def import_weights(
         epoch=0.0,
     )
     tensors = {name: weights if name == "weights" else {} for name in TENSOR_FILES}
-    passing = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        passing.mkdir(parents=True)
-        write_yaml(config, passing / "config.yaml")
-        save_checkpoint(passing, card, State(tensors, {}), then=instead)
-        if out.is_dir():
-            out.rmdir()
-        passing.rename(out)
+        with passing_folder(out) as passing:
+            write_yaml(config, passing / "config.yaml")
+            save_checkpoint(passing, card, State(tensors, {}), then=instead)
+            if out.is_dir():
+                out.rmdir()
+            passing.rename(out)
     except OSError as error:
         raise UserError(f'cannot write "{out}": {reason_of(error)}; {instead}') from None
-    finally:
-        shutil.rmtree(passing, ignore_errors=True)
     return settings
 
 

@@ -6,7 +6,6 @@ import dataclasses
 import io
 import re
 import shutil
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -27,7 +26,7 @@ from unpaired.training.config import TrainConfig, read_yaml, with_changes, write
 from unpaired.training.finding import find_checkpoint
 from unpaired.translation.hub.carding import Shown, model_card, numbers_of
 from unpaired.translation.hub.names import HubName
-from unpaired.whole import write_whole
+from unpaired.whole import passing_folder, write_whole
 
 SAMPLES = "samples.png"
 
@@ -60,31 +59,28 @@ def pack(
     run = folder.parent.parent if folder.parent.name == "checkpoints" else folder
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f'"{out}" is not empty; give another folder')
-    passing = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        passing.mkdir(parents=True)
-        saved = _config(run)
-        card = _weights(folder, passing, saved, what.full)
-        if saved:
-            write_yaml(saved, passing / "config.yaml")
-        grid = _samples(run, card.step) if what.samples else None
-        if grid:
-            write_whole(passing / SAMPLES, grid)
-        shown = Shown(name, card, saved, what.license, SAMPLES if grid else None, what.full)
-        numbers = numbers_of(run, card.step)
-        if numbers is None and KINDS[card.method].players:
-            note(
-                f"no numbers of step {card.step} for the model card; to have some: "
-                f"unpaired evaluate {quote(str(run))}"
-            )
-        write_whole(passing / "README.md", model_card(shown, numbers))
-        if out.is_dir():
-            out.rmdir()
-        passing.rename(out)
+        with passing_folder(out) as passing:
+            saved = _config(run)
+            card = _weights(folder, passing, saved, what.full)
+            if saved:
+                write_yaml(saved, passing / "config.yaml")
+            grid = _samples(run, card.step) if what.samples else None
+            if grid:
+                write_whole(passing / SAMPLES, grid)
+            shown = Shown(name, card, saved, what.license, SAMPLES if grid else None, what.full)
+            numbers = numbers_of(run, card.step)
+            if numbers is None and KINDS[card.method].players:
+                note(
+                    f"no numbers of step {card.step} for the model card; to have some: "
+                    f"unpaired evaluate {quote(str(run))}"
+                )
+            write_whole(passing / "README.md", model_card(shown, numbers))
+            if out.is_dir():
+                out.rmdir()
+            passing.rename(out)
     except (OSError, SafetensorError) as error:
         raise UserError(f'cannot write "{out}": {reason_of(error)}; give another folder') from None
-    finally:
-        shutil.rmtree(passing, ignore_errors=True)
     return sorted(path for path in out.iterdir())
 
 
