@@ -4,6 +4,7 @@ import hashlib
 import json
 import random
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.servers import Behaviour, serving
 from unpaired import fetching
 from unpaired.errors import UserError
 from unpaired.fetching import fetched, file_sha256
-from unpaired.fetching.state import Facts
+from unpaired.fetching.state import Facts, continues
 
 CONTENT = random.Random(0).randbytes(3_000_000)
 OTHER = random.Random(1).randbytes(3_000_000)
@@ -144,6 +145,27 @@ def test_a_file_that_changed_meanwhile_is_never_spliced(mark, size, heeds, tmp_p
         fetched(f"{address}/file.zip", tmp_path / "file.zip")
     assert (tmp_path / "file.zip").read_bytes() == new
     assert not heeds or len(behaviour.asked) == 2  # such a server sends all of it at once
+
+
+KNOWN = Facts("http://a/b", '"1"', "Wed, 01 Jan 2020 00:00:00 GMT", 9)
+
+
+@pytest.mark.parametrize(
+    ("changed", "found", "same"),
+    [
+        ({}, (4, 9), True),
+        ({"total": None}, (4, None), True),
+        ({"modified": None}, (4, 9), True),
+        ({"total": 8}, (4, 8), False),  # a tag that was kept by mistake
+        ({"modified": "Thu, 02 Jan 2020 00:00:00 GMT"}, (4, 9), False),
+        ({"etag": '"2"'}, (4, 9), False),
+        ({"etag": None}, (4, 9), False),
+        ({}, (3, 9), False),
+        ({}, None, False),
+    ],
+)
+def test_a_part_goes_on_only_with_what_every_header_says_is_the_same_file(changed, found, same):
+    assert continues(KNOWN, replace(KNOWN, **changed), 4, found) is same
 
 
 def test_without_marks_a_known_digest_allows_to_go_on_and_finds_a_splice(tmp_path):

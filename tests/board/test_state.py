@@ -28,6 +28,15 @@ def test_progress_pace_and_time_left_are_those_of_the_lines(tmp_path):
     assert state.best is None
 
 
+def test_time_left_goes_by_the_last_lines_alone(tmp_path):
+    run = write_run(tmp_path / "run", lines=0)
+    slow = [{"step": i, "seconds": 100.0 * i} for i in range(1, 31)]
+    fast = [{"step": 30 + i, "seconds": 3000.0 + i} for i in range(1, 21)]
+    note(run, "metrics.jsonl", *({**line, "images_per_second": 1.0} for line in slow + fast))
+    with lock(run, print):
+        assert state_of(run).left == pytest.approx(50.0)  # steps, at one a second
+
+
 @pytest.mark.parametrize(
     ("config", "progress", "left"),
     [
