@@ -7,20 +7,28 @@ import os
 import signal
 import time
 from queue import Empty
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from litserve.loops.simple_loops import BatchedLoop
 from litserve.utils import LitAPIStatus, LoopResponseType
 
-from unpaired.serving.jobs import TOO_LATE
-
-if TYPE_CHECKING:
-    from unpaired.serving.worker import Worker
+from unpaired.serving.jobs import TOO_LATE, Describe, Job
 
 TOGETHER = 0.01
 """Seconds that a picture waits for others to join it."""
 LOOK_UP = 1.0
 """Seconds after which a worker without work sees whether its server is still there."""
+
+
+class Served(Protocol):
+    """What the loop asks of the worker that it feeds."""
+
+    max_batch_size: int
+    batch_timeout: float
+    keeper: int | None
+
+    def alike(self, one: Job | Describe, other: Job | Describe) -> bool:
+        """Whether two can be in one batch."""
 
 
 class Loop(BatchedLoop):  # type: ignore[misc]
@@ -31,7 +39,7 @@ class Loop(BatchedLoop):  # type: ignore[misc]
     """Taken from the queue, but not alike those before it: the next batch begins with it."""
 
     def get_batch_requests(
-        self, lit_api: Worker, request_queue: Any, transport: Any
+        self, lit_api: Served, request_queue: Any, transport: Any
     ) -> tuple[list[Any], list[Any]]:
         """([(0, uid, job)], []), at most a batch, all alike."""
         first, self.kept = self.kept or self._take(request_queue, LOOK_UP, transport), None
