@@ -7,8 +7,8 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from unpaired.cli.translate_options import TranslateOptions
 from unpaired.errors import UserError
 from unpaired.telling import note
 from unpaired.translation.conveyor import Outcome
@@ -17,9 +17,6 @@ from unpaired.translation.many.share import Share, share_of
 from unpaired.translation.many.stores import open_store
 from unpaired.translation.many.work import Order, translate_many
 from unpaired.whole import write_whole
-
-if TYPE_CHECKING:
-    from unpaired.cli.translate import TranslateOptions
 
 EVERY = 30
 """Seconds between lines that say how far it is."""
@@ -34,8 +31,7 @@ def translate_share(options: TranslateOptions) -> int:
             "--overwrite would begin anew at every restart of a rank; delete "
             f'"{options.out}" or give another --out'
         )
-    if options.smooth:
-        raise UserError("--smooth is for films; give an --out that ends in .mp4")
+    options.check_still()
     order = Order(
         run=Path(options.run),
         sources=options.inputs,

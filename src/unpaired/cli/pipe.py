@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from unpaired.cli.translate_options import TranslateOptions
 from unpaired.errors import UserError
 from unpaired.telling import note
 from unpaired.whole import write_whole
 
 if TYPE_CHECKING:
-    from unpaired.cli.translate import TranslateOptions
     from unpaired.data.opening import Encoded
     from unpaired.translation.output import Format
 
@@ -128,19 +128,12 @@ def translated(options: TranslateOptions, source: Encoded) -> tuple[bytes, str]:
     from unpaired.data.opening import path_of
     from unpaired.translation.output import Unwritable, choose_format, encode
     from unpaired.translation.tiling.tiler import Tiler
-    from unpaired.translation.translator import Translator
 
     try:
         stored = read_stored(source)  # before the run is looked for
     except UnreadableImage as error:
         raise UserError(f"{error}; give a whole picture") from None
-    translator = Translator.load(
-        options.run,
-        checkpoint=options.checkpoint,
-        device=options.device,
-        precision=options.precision,
-        backend=options.backend,
-    )
+    translator = options.translator()
     tiler = Tiler(translator, options.direction, options.tiles)
     try:
         (made,) = tiler.pictures([ranged(stored, path_of(source), tiler.span)])
