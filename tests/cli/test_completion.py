@@ -16,7 +16,13 @@ from tests.cli.terminal import in_terminal
 from unpaired import options as parsing
 from unpaired.cli import VERBS, run
 from unpaired.cli.completion import SHELLS, script, training
-from unpaired.cli.completion.candidates import options_class, split, subverbs, training_options_of
+from unpaired.cli.completion.candidates import (
+    complete,
+    options_class,
+    split,
+    subverbs,
+    training_options_of,
+)
 from unpaired.cli.completion.words import options_of
 
 BELOW = [f"{verb} {below}" for verb in VERBS for below in subverbs(import_module(VERBS[verb]))]
@@ -231,3 +237,9 @@ def test_fish_completes(place):
             timeout=60,
         )
         assert word in [one.split("\t")[0] for one in result.stdout.splitlines()], result
+
+
+def test_of_options_only_presets_are_offered_again():
+    given = ["train", "cyclegan", "--preset", "small", "--seed", "1"]
+    assert "--preset" in complete(given, "--pre", VERBS, {}).words
+    assert "--seed" not in complete(given, "--se", VERBS, {}).words

@@ -17,7 +17,7 @@ import unpaired
 from tests.cli.terminal import in_terminal
 from tests.cli.test_wrong_use import TINY
 from tests.training.runs import write_dataset
-from unpaired.cli import run
+from unpaired.cli import pipe, run
 
 COMMAND = [sys.executable, "-m", "unpaired"]
 SOURCE = str(Path(unpaired.__file__).parents[1])
@@ -253,3 +253,16 @@ def test_an_error_goes_nowhere_if_standard_error_is_closed(place):
     unpaired = f"exec {shlex.quote(sys.executable)} -m unpaired translate run - 2>&-"
     done = subprocess.run(unpaired, shell=True, cwd=place, capture_output=True, input=b"no picture")
     assert (done.returncode, done.stdout) == (2, b"")
+
+
+def test_what_libraries_print_does_not_end_up_in_the_picture(tmp_path, monkeypatch, capfdbinary):
+    def translated(*_):
+        print("a library's greeting")
+        return b"the picture", "nothing"
+
+    (tmp_path / "a.png").write_bytes(b"x")
+    monkeypatch.setattr(pipe, "translated", translated)
+    assert run(["translate", "RUN", str(tmp_path / "a.png"), "--out", "-"]) == 0
+    out, error = capfdbinary.readouterr()
+    assert out == b"the picture"
+    assert b"greeting" in error
