@@ -275,3 +275,22 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def test_the_digest_is_of_the_whole_file(tmp_path):
     (tmp_path / "a").write_bytes(CONTENT)
     assert file_sha256(tmp_path / "a") == DIGEST
+
+
+@pytest.mark.parametrize("user", ["user:geheim@", "geheim@", "us:er:gehe@geheim@", "us:ge#geheim@"])
+def test_a_password_in_an_address_is_neither_sent_nor_shown(user, tmp_path, waits):
+    how = Behaviour(CONTENT)
+    with serving(how) as address, pytest.raises(UserError, match="user and password") as error:
+        fetched(f"{address.replace('//', f'//{user}')}/file.zip", tmp_path / "file.zip")
+    assert "geheim" not in str(error.value)
+    assert (how.asked, waits, list(tmp_path.iterdir())) == ([], [], [])
+    with pytest.raises(UserError, match="no http:// or https://") as error:
+        fetched(f"ftp://{user}host/file.zip", tmp_path / "file.zip")
+    assert "geheim" not in str(error.value)
+
+
+@pytest.mark.parametrize("rest", ["", "/a.zip", ":80/a.zip", "host:port/a.zip", "[::1/a.zip"])
+def test_an_address_without_a_server_is_refused_at_once(rest, tmp_path, waits):
+    with pytest.raises(UserError, match="names no server"):
+        fetched(f"http://{rest}", tmp_path / "file.zip")
+    assert (waits, list(tmp_path.iterdir())) == ([], [])

@@ -13,6 +13,11 @@ class SaidElsewhere(UserError):  # noqa: N818 - one of two names for a mistake
     """A mistake that another process of the same run tells the user about."""
 
 
+def without_credentials(url: str) -> str:
+    """A URL as it may be shown and kept."""
+    return re.sub(r"//[^/]*@", "//", url)
+
+
 def reason_of(error: Exception) -> str:
     """What went wrong with a file, in a few words; not which file, as whoever asks knows it.
 

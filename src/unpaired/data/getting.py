@@ -17,9 +17,8 @@ from unpaired.cache import cache_folder
 from unpaired.data.cityscapes import ARCHIVES, prepare
 from unpaired.data.layouts import list_images
 from unpaired.data.paper_sets import ACCOUNT, PAPER_SETS
-from unpaired.data.remote import without_credentials
 from unpaired.data.unpacking import unpack
-from unpaired.errors import UserError
+from unpaired.errors import UserError, without_credentials
 from unpaired.fetching import fetched, file_sha256
 from unpaired.meter import meter
 from unpaired.whole import alone, passing_folder

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from unpaired.errors import UserError
+from unpaired.errors import UserError, without_credentials
 
 T = TypeVar("T")
 
@@ -90,11 +90,6 @@ def filesystem(url: str, **options: Any) -> tuple[Any, str]:
         reason = " ".join(str(error).split())
         raise UserError(f'"{shown}": {reason}; check the protocol before ://') from None
     return files, path
-
-
-def without_credentials(url: str) -> str:
-    """A URL as it may be shown and kept."""
-    return re.sub(r"//[^/@]*@", "//", url)
 
 
 def protocols_of(files: Any) -> tuple[str, ...]:

@@ -31,9 +31,8 @@ from unpaired.data.remote import (
     log,
     patiently,
     protocols_of,
-    without_credentials,
 )
-from unpaired.errors import UserError, reason_of
+from unpaired.errors import UserError, reason_of, without_credentials
 
 PLAIN, PACKED = (".tar",), (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 STREAM = "#stream"  # ends a URL whose shards are to be read from end to end

@@ -9,9 +9,10 @@ import shutil
 import socket
 import time
 import urllib.error
+import urllib.parse
 from pathlib import Path
 
-from unpaired.errors import UserError, reason_of
+from unpaired.errors import UserError, reason_of, without_credentials
 from unpaired.fetching.asking import NoUse, answer_of
 from unpaired.fetching.state import continues, facts_file, facts_of, keep, known_of, range_of
 from unpaired.meter import Show, meter
@@ -42,15 +43,14 @@ def fetched(
     connections, too slow ones and busy servers are tried again a few times, each told in the log.
 
     Args:
-        url: http or https; redirections are followed.
+        url: http or https, without user and password; redirections are followed.
         sha256: of the file, if it is known. Not enforced: the caller compares what is returned.
         most: bytes that it may have.
         by_hand: where the caller looks for what people put there; None: at `place`.
     Returns: the SHA-256 of what now lies at `place`.
     Raises: UserError if it can't be had; the message says where to put the file by hand.
     """
-    if not url.lower().startswith(("http://", "https://")):
-        raise UserError(f'"{url}" is no http:// or https:// address; check it')
+    shown = _checked(url, by_hand or place)
     part = place.with_name(f"{place.name}.part")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -67,10 +67,30 @@ def fetched(
         raise UserError(f'can\'t write "{part}": {reason_of(error)}') from None
     except NoUse as error:
         raise UserError(
-            f"can't download {url} ({error}); run this again to go on, or put that file there by "
+            f"can't download {shown} ({error}); run this again to go on, or put that file there by "
             f"hand as {by_hand or place}"
         ) from None
     return digest
+
+
+def _checked(url: str, place: Path) -> str:
+    """An address as it may be shown. Raises: UserError, at once, if nothing can come from it."""
+    shown = without_credentials(url)
+    if not url.lower().startswith(("http://", "https://")):
+        raise UserError(f'"{shown}" is no http:// or https:// address; check it')
+    if "@" in url.split("/")[2]:
+        raise UserError(
+            f'"{shown}" was given with a user and password, which are not sent; download it '
+            f"yourself, and put it there by hand as {place}"
+        )
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:  # a port that is no number, half an IPv6 address
+        host = None
+    if not host:
+        raise UserError(f'"{shown}" names no server that can be asked; check the address')
+    return shown
 
 
 def file_sha256(path: Path) -> str:

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from typing import IO
 
-from unpaired.errors import UserError
+from unpaired.errors import UserError, without_credentials
 
 
 class NoUse(UserError):  # noqa: N818 - what asking again would be
@@ -29,7 +29,7 @@ class _OnlyWeb(urllib.request.HTTPRedirectHandler):
         newurl: str,
     ) -> urllib.request.Request | None:
         if not newurl.lower().startswith(("http://", "https://")):
-            told = f"it leads to {newurl[:200]}, which is no web address"
+            told = f"it leads to {without_credentials(newurl)[:200]}, which is no web address"
             raise urllib.error.HTTPError(req.full_url, code, told, headers, fp)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

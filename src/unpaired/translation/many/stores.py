@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from unpaired.data.opening import regular
-from unpaired.data.remote import filesystem, patiently, without_credentials
-from unpaired.errors import UserError, reason_of
+from unpaired.data.remote import filesystem, patiently
+from unpaired.errors import UserError, reason_of, without_credentials
 from unpaired.whole import passing_name, write_whole
 
 URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
