@@ -82,6 +82,26 @@ def piped(command: str, given: bytes, monkeypatch) -> tuple[int, bytes]:
     return run([*command.split(), "--backend", "torch"]), out.buffer.getvalue()
 
 
+@pytest.mark.parametrize("format", ["png", "tif", "jpg", "webp", "bmp", "gif"])
+def test_every_format_is_read_from_standard_input(format, place, monkeypatch):
+    given = io.BytesIO()
+    named = {"tif": "TIFF", "jpg": "JPEG"}.get(format, format.upper())
+    Image.open(place / "a.png").save(given, named)
+    code, made = piped(f"translate {place}/run -", given.getvalue(), monkeypatch)
+    assert code == 0
+    assert Image.open(io.BytesIO(made)).size == (20, 24)
+
+
+@pytest.mark.parametrize("start", [b"", b"some text"])
+def test_what_is_no_picture_is_refused_by_its_first_bytes(start, place, monkeypatch, capsys):
+    stream = Bytes(start + bytes(5_000_000))
+    monkeypatch.setattr("sys.stdin", stream)
+    monkeypatch.setattr("sys.stdout", Bytes())
+    assert run(f"translate {place}/run -".split()) == 2
+    assert "not a whole image" in capsys.readouterr().err
+    assert stream.buffer.tell() < 10_000
+
+
 @pytest.mark.parametrize("format", ["png", "tif", "jpg", "webp", "bmp"])
 def test_the_format_is_the_one_asked_for(format, place, monkeypatch):
     given = (place / "a.png").read_bytes()

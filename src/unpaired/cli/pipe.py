@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PIPE = "-"
 FILM_MARKS = (b"ftypisom", b"ftypmp4", b"ftypqt", b"ftypM4V", b"ftypavc1", b"ftypiso")
 MATROSKA = b"\x1a\x45\xdf\xa3"
+PICTURE_MARKS = (b"\xff\xd8", b"\x89PNG", b"RIFF", b"II", b"MM", b"BM", b"GIF8")
+"""What files of `decode.FORMATS` start with; nothing else is read to its end."""
+HEAD = 64  # bytes, by which formats are told
 
 
 def is_piped(options: TranslateOptions) -> bool:
@@ -111,14 +114,16 @@ def encoded(name: str) -> Encoded:
         raise UserError("standard input is closed; pipe a picture into it: cat a.jpg | ...")
     if sys.stdin.isatty():
         raise UserError("standard input is a terminal; pipe a picture into it: cat a.jpg | ...")
-    content = sys.stdin.buffer.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise UserError(f"standard input holds more than {MAX_BYTES} bytes; give a file")
+    content = sys.stdin.buffer.read(HEAD)
     if content.startswith(MATROSKA) or content[4:12].startswith(FILM_MARKS):
         raise UserError(
             "standard input holds a film; films are translated from files, into an --out that "
             "ends in .mp4"
         )
+    if content.startswith(PICTURE_MARKS):  # else the head is enough to be refused by
+        content += sys.stdin.buffer.read(MAX_BYTES + 1 - len(content))
+    if len(content) > MAX_BYTES:
+        raise UserError(f"standard input holds more than {MAX_BYTES} bytes; give a file")
     return Member("standard input", content)
 
 
