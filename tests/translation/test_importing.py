@@ -22,7 +22,9 @@ from unpaired.data.decode import read_picture
 from unpaired.errors import UserError
 from unpaired.evaluation.instruments import Instruments
 from unpaired.evaluation.reporting.report import write_report
+from unpaired.locks import held
 from unpaired.networks import download
+from unpaired.training import finding
 from unpaired.training.checkpoint import load_method
 from unpaired.training.config import read_yaml
 from unpaired.training.finding import find_checkpoint
@@ -92,6 +94,30 @@ def test_a_file_of_weights_translates_at_once_and_is_kept(file, net, tmp_path, k
     other = resnet(k=2, blocks=2)
     torch.save(other.state_dict(), file)
     assert_translates(file, other, tmp_path, "--backend", "torch")
+
+
+def test_what_another_process_finished_meanwhile_stays(file, monkeypatch):
+    find, made = finding.find_checkpoint, []
+
+    def looked_too_early(folder: Path) -> Path:
+        """It isn't there at the first look, and is as soon as one goes on."""
+        monkeypatch.setattr(finding, "find_checkpoint", find)
+        made.append(resolve(file).stat().st_ino)
+        raise UserError(f'no run at "{folder}"')
+
+    monkeypatch.setattr(finding, "find_checkpoint", looked_too_early)
+    assert [resolve(file).stat().st_ino] == made
+
+
+def test_one_who_imports_is_waited_for_and_not_for_ever(file, kept, monkeypatch):
+    monkeypatch.setattr(resolving, "PATIENCE", 0.0)
+    (kept / "imported").mkdir(parents=True)
+    with (
+        held(kept / "imported", 0.0, print),
+        pytest.raises(UserError, match="try again when it is done"),
+    ):
+        resolve(file)
+    assert resolve(file).is_dir()
 
 
 def test_what_is_kept_is_of_one_name_and_one_version(file, tmp_path, monkeypatch):

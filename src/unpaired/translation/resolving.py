@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from unpaired import __version__
 from unpaired.cache import cache_folder, forget_oldest
-from unpaired.errors import UserError
+from unpaired.errors import UserError, reason_of
+from unpaired.locks import HeldError, held
 from unpaired.options import nearest
 from unpaired.telling import note
 from unpaired.translation.hub.fetching import Access, fetched
@@ -34,6 +35,8 @@ if TYPE_CHECKING:  # they bring torch
 
 EXPORTS = {".onnx", ".xml", ".bin", ".pt2"}
 """Endings of files from `unpaired export`."""
+PATIENCE = 120.0
+"""Seconds to wait for another process that imports."""
 VERSION = 1
 """Of how imports are kept; another one is made anew."""
 
@@ -132,8 +135,6 @@ def _downloaded(name: str) -> Path:
 
 def _kept(source: Source) -> Path:
     """The run folder of a file of weights in the cache folder, made if it isn't there."""
-    from unpaired.training.checkpoint import check_weights
-    from unpaired.training.finding import find_checkpoint
     from unpaired.translation.importing import import_weights
     from unpaired.translation.weights import digest, size_of
 
@@ -147,18 +148,35 @@ def _kept(source: Source) -> Path:
     folder = cache_folder("imported") / key.hexdigest()[:32]
     with contextlib.suppress(OSError):  # a folder may be there to read only
         os.utime(folder)
+    if _is_whole(folder):
+        return folder
+    mend = "make room or mend the folder, or set $UNPAIRED_CACHE to another"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with held(folder.parent, PATIENCE, note, "waiting for another process that imports ..."):
+            if not _is_whole(folder):  # another process may have made it meanwhile
+                shutil.rmtree(folder, ignore_errors=True)
+                settings = import_weights(source, folder, instead=mend)
+                note(f"{source.path.name}: {settings.G.layout.in_words()}")
+            forget_oldest(folder)
+    except HeldError:
+        raise UserError(
+            f'another process has been importing into "{folder.parent}" for {PATIENCE:g} seconds; '
+            "try again when it is done"
+        ) from None
+    except OSError as error:
+        why = reason_of(error)
+        raise UserError(f'cannot write to "{folder.parent}": {why}; {mend}') from None
+    return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether an import is there, and what was written."""
+    from unpaired.training.checkpoint import check_weights
+    from unpaired.training.finding import find_checkpoint
+
     try:
         check_weights(find_checkpoint(folder))
-        return folder
-    except UserError:  # it isn't there, or not whole
-        shutil.rmtree(folder, ignore_errors=True)
-    try:
-        mend = "make room or mend the folder, or set $UNPAIRED_CACHE to another"
-        settings = import_weights(source, folder, instead=mend)
     except UserError:
-        if not (folder / "latest").is_file():  # nor did another process make it meanwhile
-            raise
-    else:
-        note(f"{source.path.name}: {settings.G.layout.in_words()}")
-    forget_oldest(folder)
-    return folder
+        return False
+    return True
