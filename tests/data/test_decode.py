@@ -15,18 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-import unpaired.data.decode as module
 import unpaired.data.picture as picture_module
-from unpaired.data.decode import (
-    Picture,
-    UnreadableImage,
-    from_unit,
-    probe,
-    read_picture,
-    to_unit,
-    with_channels,
-    with_dtype,
-)
+from unpaired.data.conversions import from_unit, to_unit, with_channels, with_dtype
+from unpaired.data.decode import Picture, UnreadableImage, probe, read_picture
+from unpaired.data.pillow import picture_of
 from unpaired.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -394,6 +386,6 @@ def test_oddities_of_readable_files_go_unsaid_and_other_warnings_do_not(tmp_path
 def test_a_picture_in_memory_is_turned_but_not_changed():
     image = Image.fromarray(RGB)
     image.getexif()[274] = 6
-    assert np.array_equal(module.picture_of(image).pixels, np.rot90(RGB, -1))
+    assert np.array_equal(picture_of(image).pixels, np.rot90(RGB, -1))
     assert image.getexif()[274] == 6
     assert np.array_equal(np.asarray(image), RGB)

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from unpaired.data.decode import Pixels, to_unit
+from unpaired.data.conversions import to_unit
+from unpaired.data.decode import Pixels
 from unpaired.data.domains import Domain
 from unpaired.data.images import DomainName, ImageConfig, need_one_geometry
 from unpaired.data.memory import Budget, free_memory

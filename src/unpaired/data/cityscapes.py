@@ -18,7 +18,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from unpaired.data.decode import UnreadableImage, read_picture, with_channels
+from unpaired.data.conversions import with_channels
+from unpaired.data.decode import UnreadableImage, read_picture
 from unpaired.data.opening import Member
 from unpaired.errors import UserError
 from unpaired.meter import meter

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from unpaired.data.decode import UnreadableImage, with_channels, with_dtype
+from unpaired.data.conversions import with_channels, with_dtype
+from unpaired.data.decode import UnreadableImage
 from unpaired.data.images import DomainName
 from unpaired.data.opening import Encoded, path_of
 from unpaired.data.picture import Pixels

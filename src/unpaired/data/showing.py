@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from unpaired.data.decode import Pixels, with_channels, with_dtype
+from unpaired.data.conversions import with_channels, with_dtype
+from unpaired.data.decode import Pixels
 from unpaired.data.units import Units
 
 PLAIN = (1, 3)  # channels that everybody sees alike

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from unpaired.data.decode import Picture, Pixels, with_dtype
+from unpaired.data.conversions import with_dtype
+from unpaired.data.decode import Picture, Pixels
 from unpaired.data.showing import as_rgb, comparable, likened
 from unpaired.evaluation.baselines import ColourTransform
 from unpaired.evaluation.diagnosis import Sight, diagnose

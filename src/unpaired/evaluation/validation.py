@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unpaired.data.decode import Pixels, from_unit
+from unpaired.data.conversions import from_unit
+from unpaired.data.decode import Pixels
 from unpaired.data.order import spread
 from unpaired.data.showing import as_rgb
 from unpaired.evaluation import diagnosis

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unpaired.data.decode import from_unit
+from unpaired.data.conversions import from_unit
 from unpaired.data.showing import as_rgb
 from unpaired.methods import Method
 from unpaired.whole import write_whole

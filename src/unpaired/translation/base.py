@@ -12,7 +12,8 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from unpaired.data.decode import Picture, Pixels, from_unit, to_unit, with_channels, with_dtype
+from unpaired.data.conversions import from_unit, to_unit, with_channels, with_dtype
+from unpaired.data.decode import Picture, Pixels
 from unpaired.data.ranges import in_units
 from unpaired.data.units import Span
 from unpaired.errors import UserError

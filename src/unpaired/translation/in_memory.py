@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import PIL.Image
 
-from unpaired.data.decode import Picture, picture_of
+from unpaired.data.decode import Picture
+from unpaired.data.pillow import picture_of
 from unpaired.data.ranges import NotFiniteError, in_levels
 from unpaired.data.units import PLAIN, TYPES, Span
 from unpaired.errors import UserError

@@ -10,17 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unpaired.data.decode import (
-    Picture,
-    Pixels,
-    UnreadableImage,
-    from_unit,
-    probe,
-    read_picture,
-    to_unit,
-    with_channels,
-    with_dtype,
-)
+from unpaired.data.conversions import from_unit, to_unit, with_channels, with_dtype
+from unpaired.data.decode import Picture, Pixels, UnreadableImage, probe, read_picture
 from unpaired.data.images import resize
 from unpaired.data.layouts import list_images
 from unpaired.errors import UserError

@@ -13,7 +13,8 @@ import av
 import numpy as np
 from torch import Tensor
 
-from unpaired.data.decode import Picture, Pixels, with_channels, with_dtype
+from unpaired.data.conversions import with_channels, with_dtype
+from unpaired.data.decode import Picture, Pixels
 from unpaired.errors import UserError, reason_of
 from unpaired.translation.base import BaseTranslator
 from unpaired.translation.flicker import Flicker, is_cut

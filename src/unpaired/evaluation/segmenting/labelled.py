@@ -11,8 +11,9 @@ from typing import Literal
 import numpy as np
 
 from unpaired.data.catalog import worldtiles_view
+from unpaired.data.conversions import with_dtype
 from unpaired.data.datasets import open_dataset
-from unpaired.data.decode import Pixels, UnreadableImage, with_dtype
+from unpaired.data.decode import Pixels, UnreadableImage
 from unpaired.data.domains import DataSet, Domain
 from unpaired.data.images import resize
 from unpaired.data.order import spread

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unpaired.data.decode import to_unit, with_channels
+from unpaired.data.conversions import to_unit, with_channels
 from unpaired.translation.tiling.sources import Source
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unpaired.data.decode import Picture, from_unit, with_dtype
+from unpaired.data.conversions import from_unit, with_dtype
+from unpaired.data.decode import Picture
 from unpaired.data.memory import free_memory
 from unpaired.data.units import Units
 from unpaired.errors import UserError
