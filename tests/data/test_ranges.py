@@ -117,6 +117,8 @@ def test_a_range_must_fit_what_the_files_can_hold() -> None:
     assert units_of((-9, 9), ["int16", "uint16"], "x") == Units(-9, 9, "int32")
     with pytest.raises(UserError, match=r"--images\.range-y is 0 to 4095.*uint8, 0 to 255.*for Y"):
         units_of((0, 4095), ["uint8"], "y")
+    with pytest.raises(UserError, match="float32"):  # they would come back as inf
+        units_of((-1e300, 1e300), ["float32"], "x")
 
 
 @pytest.mark.parametrize("span", [(1.0, 1.0), (2.0, 1.0), (0.0, float("inf")), (float("nan"), 1.0)])

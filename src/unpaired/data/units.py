@@ -63,14 +63,13 @@ def units_of(span: Span | None, dtypes: Collection[str], domain: str) -> Units |
     if tuple(dtypes) in (("uint8",), ("uint16",)) and span == (0, np.iinfo(*dtypes).max):
         return None
     dtype = str(np.result_type(*dtypes))
-    if np.dtype(dtype).kind in "iu":
-        limits = np.iinfo(dtype)
-        if low < limits.min or high > limits.max:
-            option = f"--images.range{'-y' if domain == 'y' else ''}"
-            counts = "" if domain == "x" else "; without it --images.range counts for Y too"
-            raise UserError(
-                f"{option} is {low:g} to {high:g}, but the files of domain {domain.upper()} are "
-                f"{dtype}, {limits.min} to {limits.max}; give what they use{counts}"
-            )
+    limits = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else np.finfo(dtype)
+    if low < float(limits.min) or high > float(limits.max):
+        option = f"--images.range{'-y' if domain == 'y' else ''}"
+        counts = "" if domain == "x" else "; without it --images.range counts for Y too"
+        raise UserError(
+            f"{option} is {low:g} to {high:g}, but the files of domain {domain.upper()} are "
+            f"{dtype}, {limits.min} to {limits.max}; give what they use{counts}"
+        )
     wider = {"float16": "float32"}.get(dtype, dtype)
     return Units(low, high, wider if wider in WRITTEN else "float64")
