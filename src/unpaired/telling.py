@@ -32,10 +32,20 @@ def is_verbose() -> bool:
 def note(text: str) -> None:
     """Progress, or what was chosen for the user: told unless `-q` is given."""
     if not is_quiet():
-        print(text, file=sys.stderr, flush=True)
+        print(harmless(text), file=sys.stderr, flush=True)
 
 
 def detail(text: str) -> None:
     """What helps to understand what happens: told with `-v`."""
     if is_verbose():
-        print(text, file=sys.stderr, flush=True)
+        print(harmless(text), file=sys.stderr, flush=True)
+
+
+def harmless(text: str) -> str:
+    """Text that may quote a file of somebody else's, without what a terminal would obey."""
+    return "".join(
+        letter
+        if letter.isprintable() or letter in "\n\t"
+        else letter.encode("unicode_escape", "surrogatepass").decode()
+        for letter in text
+    )

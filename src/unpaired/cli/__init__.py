@@ -118,10 +118,7 @@ def run(arguments: Sequence[str]) -> int:
 def _complain(message: str) -> int:
     """One line for the error that is being handled; with -v where it comes from, too."""
     telling.detail(traceback.format_exc().rstrip())
-    line = " ".join(message.split())
-    # what a file or a server says may hold what a terminal obeys
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-    print("unpaired: error:", line, file=sys.stderr)
+    print("unpaired: error:", telling.harmless(" ".join(message.split())), file=sys.stderr)
     return 2
 
 

@@ -13,6 +13,8 @@ from unpaired.errors import UserError, reason_of
 from unpaired.training.parsing import parse
 
 FORMAT = 1
+MULTIPLE = 4096
+"""The largest that is believed: pictures are padded to it. Ten halvings make 1024."""
 
 
 class DamagedError(UserError):
@@ -55,6 +57,8 @@ class Card:
         numbers = (self.channels_x, self.channels_y, self.size, self.multiple)
         if min(numbers) < 1 or not {self.dtype_x, self.dtype_y} <= {"uint8", "uint16"}:
             raise ValueError("a size, channel count or type that no checkpoint has")
+        if self.multiple > MULTIPLE:
+            raise ValueError(f"sides of multiples of {self.multiple}")
         for units, dtype in ((self.units_x, self.dtype_x), (self.units_y, self.dtype_y)):
             if units is not None and dtype != "uint16":
                 raise ValueError(f"units of {dtype}")

@@ -13,6 +13,7 @@ from safetensors.torch import save
 from tests.networks.foreign import resnet
 from tests.training.runs import resealed
 from tests.translation.fakes import noise
+from tests.translation.fakes import save as save_picture
 from tests.translation.hub.conftest import point_at
 from tests.translation.hub.standin import Hub
 from tests.translation.hub.test_pushing import pictures, said
@@ -242,3 +243,23 @@ def test_every_verb_that_takes_a_run_for_translating_takes_it(hub: Hub, packed, 
     assert (tmp_path / "a.pt2").is_file()
     line = said(capsys, "import", "ann/a", "--out", tmp_path / "run")
     assert "is a run on the Hub, which needs no import" in line
+
+
+@pytest.mark.parametrize("file", ["../../up.pth", "/top.pth", "a\\..\\..\\up.pth", "C:up.pth"])
+def test_no_file_leads_out_of_the_cache(hub, file):
+    hub.make("ann/a", {file: b"weights"})
+    assert "holds neither" in refused("ann/a")
+
+
+def test_a_card_says_nothing_to_the_terminal_and_pads_to_no_end(hub, packed, tmp_path, capfd):
+    picture = save_picture(tmp_path / "in" / "a.png", noise(32, 48))
+    card = json.loads(packed["checkpoint.json"])
+    for name, change in {
+        "ann/a": {"method": "\x1b[31mred"},
+        "ann/b": {"multiple": 10**9},
+    }.items():
+        hub.make(name, packed | {"checkpoint.json": resealed(card | change).encode()})
+        assert run(["translate", name, str(picture), "--out", str(tmp_path / "out")]) == 2
+        told = capfd.readouterr().err
+        assert "\x1b" not in told
+        assert "Traceback" not in told

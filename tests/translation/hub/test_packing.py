@@ -183,3 +183,11 @@ def test_what_is_published_translates_in_memory_too(trained, tmp_path):
     pixels = np.full((20, 20, 3), 90, np.uint8)
     ours, theirs = (Translator.load(p, precision="fp32") for p in (trained, tmp_path / "out"))
     assert (ours(pixels) == theirs(pixels)).all()
+
+
+def test_of_a_full_checkpoint_only_what_its_card_lists_is_published(run_folder, tmp_path):
+    checkpoint = find_checkpoint(run_folder)
+    (checkpoint / "key.json").symlink_to("/etc/hostname")
+    pack(run_folder, tmp_path / "out", HubName("ann/a"), Publishing(full=True))
+    assert (tmp_path / "out" / "state.json").is_file()
+    assert not (tmp_path / "out" / "key.json").exists()

@@ -8,7 +8,7 @@ does, which is then recognised as files from elsewhere are. Nothing that comes i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from unpaired.errors import UserError
 from unpaired.telling import note
@@ -91,7 +91,14 @@ def _listed(name: HubName, access: Access) -> dict[str, int]:
         info = client(access.token).model_info(
             name.repo, revision=name.revision, files_metadata=True, timeout=20
         )
-    return {one.rfilename: one.size or 0 for one in info.siblings or ()}
+    files = {one.rfilename: one.size or 0 for one in info.siblings or ()}
+    return {file: size for file, size in files.items() if _stays_within(file)}
+
+
+def _stays_within(file: str) -> bool:
+    """Whether a name leads nowhere else than below the folder it is fetched to, on any system."""
+    path = PureWindowsPath(file)
+    return not (path.drive or path.root or ".." in path.parts)
 
 
 def _wanted(name: HubName, files: dict[str, int] | list[str]) -> list[str]:

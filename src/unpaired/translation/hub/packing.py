@@ -20,7 +20,7 @@ from unpaired.data.domains import SWAPPED
 from unpaired.errors import UserError, reason_of
 from unpaired.methods import KINDS
 from unpaired.telling import note
-from unpaired.training.card import Card
+from unpaired.training.card import Card, read_files
 from unpaired.training.checkpoint import load_method, read_state, seal
 from unpaired.training.config import TrainConfig, read_yaml, with_changes, write_yaml
 from unpaired.training.finding import find_checkpoint
@@ -101,8 +101,8 @@ def _weights(checkpoint: Path, out: Path, config: TrainConfig[Any] | None, full:
     """The card and the weights. Raises: OSError, SafetensorError, UserError."""
     if full:
         card, _ = read_state(checkpoint)  # every file is what was written
-        for file in checkpoint.iterdir():
-            if file.suffix in (".safetensors", ".json") and file.name != "checkpoint.json":
+        for file in map(checkpoint.joinpath, read_files(checkpoint)[1]):  # and no others
+            if file.suffix in (".safetensors", ".json") and file.parent == checkpoint:
                 shutil.copyfile(file, out / file.name)
     else:
         method, card = load_method(checkpoint)
