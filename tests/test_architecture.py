@@ -4,6 +4,7 @@ import ast
 import importlib
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,35 @@ def test_imports_run_only_towards_earlier_floors(path):
     for module in imports(path):
         other = floor_of(module)
         assert other is None or other <= own, f"{path.name} imports {module} from above"
+
+
+def imports_at_work(path: Path) -> set[str]:
+    """Every module of ours that a file imports, late or at once, but for types alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    return {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module
+        for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+    }
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    """Nor late, within a function; the face of the package is everybody's, and left out."""
+    names = {
+        ".".join(("unpaired", *p.relative_to(SOURCE).with_suffix("").parts)): p for p in MODULES
+    }
+    modules = {name.removesuffix(".__init__"): path for name, path in names.items()}
+    del modules["unpaired"]
+    graph = {
+        module: {name for name in imports_at_work(path) if name in modules and name != module}
+        for module, path in modules.items()
+    }
+    assert graph["unpaired.translation.translator"], "the test looks in the wrong place"
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 def loaded_by(*arguments: str) -> set[str]:
