@@ -32,12 +32,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from unpaired.data.images import ImageConfig
 from unpaired.errors import UserError, reason_of
 from unpaired.methods import KINDS, Method
+from unpaired.networks.tensors import load_tensors
 from unpaired.training.card import Card, DamagedError, card_text, read_files
 from unpaired.training.claims import check_claims
 from unpaired.training.finding import checkpoints_of, find_checkpoint, pointed_at
@@ -252,7 +253,7 @@ def _check(path: Path, expected: dict[str, Any] | None) -> None:
 
 def _load(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        return load_tensors(path)
     except (SafetensorError, OSError) as error:
         raise DamagedError(f'"{path}" is damaged: {reason_of(error)}') from None
 

@@ -18,8 +18,15 @@ def may_continue(out: Path, resume: bool) -> bool:
 
     A run that was stopped before its first checkpoint starts anew under `resume`.
 
-    Raises: UserError if `out` is taken by something else, or its config.yaml is gone.
+    Raises: UserError if `out` is taken by something else, or its config.yaml is gone, or its name
+        is one that TensorBoard's and other libraries can't write to.
     """
+    try:
+        str(out).encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f'--out "{out}" is not written in UTF-8, which a run needs; choose another name'
+        ) from None
     if resume and has_checkpoints(out):
         return True
     taken = out.exists() and (not out.is_dir() or any(not is_passing(p) for p in out.iterdir()))

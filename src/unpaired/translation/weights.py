@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from unpaired.errors import UserError, reason_of
@@ -20,6 +19,7 @@ from unpaired.networks.blocks import Norm
 from unpaired.networks.layout import Layout
 from unpaired.networks.places import Key, Unrecognised, as_ours
 from unpaired.networks.reference import parts, recognise
+from unpaired.networks.tensors import load_tensors
 from unpaired.options import nearest
 from unpaired.translation.pickles import DamagedPickle, HostilePickle, check_legacy, check_zipped
 
@@ -96,7 +96,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         with path.open("rb") as file:
             head = file.read(9)
         if head[8:] == b"{":
-            return dict(load_file(path))
+            return load_tensors(path)
         if head[:2] == b"PK":
             _check_zip(path, size)
         else:
