@@ -114,3 +114,19 @@ def test_a_folder_that_a_killed_process_left_goes_and_that_of_another_path_stays
     with passing_folder(tmp_path / "run") as one:
         assert list(tmp_path.iterdir()) == [one]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640)])
+def test_a_file_of_a_library_gets_the_mode_of_our_own(
+    tmp_path: Path, umask: int, mode: int
+) -> None:
+    path = tmp_path / "weights"
+    before = os.umask(umask)
+    try:
+        path.touch(0o600)
+        whole.give_usual_mode(path)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == mode
+    assert list(tmp_path.iterdir()) == [path]

@@ -176,6 +176,20 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
+def give_usual_mode(path: Path) -> None:
+    """Let a file be read by whom the umask lets read new files.
+
+    safetensors makes its files for their owner alone, and then a server or a container that runs
+    as somebody else can't load a run whose other files it reads.
+
+    Raises: OSError.
+    """
+    with passing_name(path) as beside:  # a new file here shows what the umask is
+        beside.touch()
+        path.chmod(stat.S_IMODE(beside.stat().st_mode))
+        beside.unlink()
+
+
 def is_passing(path: Path) -> bool:
     """Whether it is what a killed write leaves behind."""
     return path.name.startswith(".unpaired-") and path.suffix == ".part"

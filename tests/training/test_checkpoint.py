@@ -42,6 +42,12 @@ def test_a_checkpoint_says_all_that_is_needed_to_use_it(run):
     assert not method.training
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+def test_whoever_may_read_the_card_may_read_the_weights(run):
+    files = list(find_checkpoint(run).iterdir())
+    assert len({path.stat().st_mode for path in files}) == 1, files
+
+
 def test_the_averaged_weights_translate_unless_the_last_ones_are_asked_for(run):
     _, state = read_state(find_checkpoint(run))
     averaged, _ = load_method(find_checkpoint(run))

@@ -43,7 +43,7 @@ from unpaired.training.card import Card, DamagedError, card_text, read_files
 from unpaired.training.claims import check_claims
 from unpaired.training.finding import checkpoints_of, find_checkpoint, pointed_at
 from unpaired.training.parsing import parse
-from unpaired.whole import sync, write_whole
+from unpaired.whole import give_usual_mode, sync, write_whole
 
 TENSOR_FILES = ("weights", "ema", "optimizers", "history", "random")
 
@@ -72,6 +72,7 @@ def save_checkpoint(run: Path, card: Card, state: State, *, then: str = "") -> P
         for name in TENSOR_FILES:
             tensors = {k: v.contiguous() for k, v in state.tensors[name].items()}
             save_file(tensors, fresh / f"{name}.safetensors")
+            give_usual_mode(fresh / f"{name}.safetensors")
         (fresh / "state.json").write_text(json.dumps(state.values), encoding="utf-8")
         seal(fresh, card)
         for path in fresh.iterdir():

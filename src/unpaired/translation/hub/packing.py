@@ -26,7 +26,7 @@ from unpaired.training.config import TrainConfig, read_yaml, with_changes, write
 from unpaired.training.finding import find_checkpoint
 from unpaired.translation.hub.carding import Shown, model_card, numbers_of
 from unpaired.translation.hub.names import HubName
-from unpaired.whole import passing_folder, write_whole
+from unpaired.whole import give_usual_mode, passing_folder, write_whole
 
 SAMPLES = "samples.png"
 
@@ -113,6 +113,7 @@ def _weights(checkpoint: Path, out: Path, config: TrainConfig[Any] | None, full:
             if key.split(".")[0] in only
         }
         save_file(weights, out / "weights.safetensors")
+        give_usual_mode(out / "weights.safetensors")
     if KINDS[card.method].players:
         swapped = SWAPPED if card.data.endswith(SWAPPED) else ""
         words = card.data.removesuffix(SWAPPED).split(" and ")
