@@ -126,6 +126,7 @@ def test_orientation_is_applied_and_no_metadata_comes_back(server):
     [
         (b"", {}, 422, "no picture"),
         (b"no picture at all", {}, 422, "can't be read"),
+        (b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n', {}, 422, "a form"),
         (png(picture(1))[:-20], {}, 422, "can't be read"),
         (b"http://127.0.0.1/secret.png", {}, 422, "can't be read"),
         (png(picture(1)), {"model": "../plain"}, 404, "plain, grey, slow"),
@@ -137,6 +138,13 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(server, content, query, st
     reply = server.translate(content, **query)
     assert reply.status_code == status
     assert says in reply.json()["error"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/v1/translate", 405)])
+def test_an_address_or_a_verb_that_is_not_there_is_refused_in_the_same_form(server, path, status):
+    reply = server.web.get(path)
+    assert reply.status_code == status
+    assert set(reply.json()) == {"error"}
 
 
 def test_a_damaged_picture_does_not_harm_those_it_shares_a_batch_with(server):

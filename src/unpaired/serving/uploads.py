@@ -99,7 +99,9 @@ async def size_of(content: bytes, most: int) -> tuple[int, int]:
     try:
         width, height = await asyncio.to_thread(measure, Member("the picture", content))
     except UnreadableImage as error:
-        raise Refused(422, f"The picture can't be read: {error.reason}.") from None
+        form = content.startswith(b"--") and b"Content-Disposition" in content[:1000]
+        hint = " This is a form: send the file alone, as the request's body." if form else ""
+        raise Refused(422, f"The picture can't be read: {error.reason}.{hint}") from None
     if width < 1 or height < 1:
         raise Refused(422, "The picture has no pixels.")
     if width * height > most:
