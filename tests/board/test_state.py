@@ -68,6 +68,12 @@ def test_a_run_whose_process_is_gone_is_told_from_one_that_goes_and_one_that_is_
 
 
 @linux
+def test_imported_weights_are_neither_stopped_nor_at_nothing(tmp_path):
+    run = write_run(tmp_path / "run", lines=0, grids=0, method="imported", steps=None)
+    state = state_of(run)
+    assert (state.kind, state.progress) == ("imported", None)
+
+
 def test_looking_at_a_lock_does_not_touch_it(tmp_path, monkeypatch):
     assert is_held(tmp_path) is False
     with lock(tmp_path, print):

@@ -28,6 +28,7 @@ WORDS = {
     "starting": "starting",
     "training": "training",
     "finished": "finished",
+    "imported": "imported: weights from elsewhere",
     "gone": "no process is training here",
     "silent": "silent",
 }

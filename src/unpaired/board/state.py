@@ -30,7 +30,7 @@ FINDING = frozenset({"name", "severity", "evidence", "advice", "direction"})
 
 WAYS = ("x2y", "y2x")
 
-Kind = Literal["starting", "training", "finished", "gone", "silent"]
+Kind = Literal["starting", "training", "finished", "imported", "gone", "silent"]
 Lines = list[dict[str, float]]
 
 
@@ -40,8 +40,9 @@ class State:
 
     folder: Path
     kind: Kind
-    """"gone": not at its end, and no process of this machine is training it; "silent": that can't
-    be known here, but nothing came for a while."""
+    """"imported": weights from elsewhere, which are never trained; "gone": not at its end, and no
+    process of this machine is training it; "silent": that can't be known here, but nothing came for
+    a while."""
     config: dict[str, Any]
     step: int
     progress: float | None
@@ -81,6 +82,8 @@ def state_of(folder: Path, now: float | None = None) -> State:
     age = _age(folder, time.time() if now is None else now)
     over = why is not None or (progress is not None and progress >= 1)
     kind = _kind(is_held(folder), over, bool(lines), age)
+    if config.get("method") == "imported":
+        kind, progress = "imported", None
     paced = [line for line in lines if "images_per_second" in line]
     return State(
         folder=folder,

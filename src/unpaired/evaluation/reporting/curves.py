@@ -158,8 +158,7 @@ def intervals(panels: Mapping[str, Mapping[str, Estimate]], floors: Collection[s
                 axes.plot([e.value], [row], "D" if faint else "o", color=colour, markersize=6)
             axes.set_yticks(range(len(labels)), labels if place == 0 else [""] * len(labels))
             axes.set_ylim(len(labels) - 0.5, -0.5)
-            _dress(axes, title)
-            axes.set_xlabel("")
+            _dress(axes, title, steps=False)
             axes.grid(axis="x", color=INK, alpha=0.12)
         return _svg(figure)
 
@@ -206,10 +205,12 @@ def _canvas(height: float) -> Iterator[Figure]:
         yield figure
 
 
-def _dress(axes: Axes, title: str) -> None:
+def _dress(axes: Axes, title: str, *, steps: bool = True) -> None:
     axes.patch.set_alpha(0)
     axes.set_title(title, fontsize=11, loc="left")
-    axes.set_xlabel("step")
+    if steps:
+        axes.set_xlabel("step")
+        axes.locator_params(axis="x", integer=True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color=INK, alpha=0.12)
 
