@@ -65,6 +65,11 @@ def test_nested_options_are_found_too(theirs, ours, capsys):
     assert f"here it is {ours})" in capsys.readouterr().err
 
 
+def test_an_option_with_two_names_is_proposed_by_its_first(capsys):
+    assert run(["board", "runs", "--reprot"]) == 2
+    assert "(did you mean --report?)" in capsys.readouterr().err
+
+
 def test_an_option_that_this_verb_lacks_is_not_proposed():
     assert nearest_option("--batch_size", ["--out"]) == ""
 

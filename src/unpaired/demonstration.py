@@ -40,9 +40,9 @@ def demo(
     train(config, out, quiet=quiet)
     if not quiet:
         note("translating and scoring the test split ...")
-    unit = "minute" if minutes == 1 else "minutes"
+    unit, give = ("minute", "gives") if minutes == 1 else ("minutes", "give")
     about = (
-        f"What {minutes:g} {unit} of training from nothing give, on real pictures of the Earth "
+        f"What {minutes:g} {unit} of training from nothing {give}, on real pictures of the Earth "
         "that come with the package."
     )
     page, _ = write_report(out, about=about)

@@ -157,7 +157,9 @@ def _one_line(box: str, prog: str, names: Callable[[], list[str]]) -> str:
         option = unknown.group(1)
         if not option.startswith("-"):
             return f'unexpected argument "{option}"; see {prog} --help'
-        meant = next((line.split()[0] for line in text[1:] if line.startswith("--")), None)
+        meant = next(
+            (line.split()[0].rstrip(",") for line in text[1:] if line.startswith("--")), None
+        )
         hint = nearest_option(option, names()) or (f" (did you mean {meant}?)" if meant else "")
         return f"unknown option {option}{hint}; see {prog} --help"
     first = first.rstrip(".").replace("Error parsing ", "")

@@ -103,6 +103,15 @@ def test_a_set_is_fetched_unpacked_and_found_by_its_name(tmp_path, cache, capsys
     assert visible(cache) == {"horse2zebra"}
 
 
+def test_a_file_of_the_user_s_own_is_not_to_be_deleted(tmp_path, cache):
+    content, digest = archive(tmp_path)
+    (tmp_path / "own.zip").write_bytes(content)
+    with pytest.raises(UserError, match=digest) as error:
+        get("horse2zebra", source=str(tmp_path / "own.zip"))
+    assert "--sha256" in str(error.value)
+    assert "delete" not in str(error.value)
+
+
 def test_what_arrives_with_another_digest_is_not_unpacked_until_that_is_given(tmp_path, cache):
     content, digest = archive(tmp_path)
     behaviour = Behaviour(content)

@@ -44,7 +44,7 @@ class GetOptions:
     taken instead of a download.
     """
 
-    name: Positional[str]
+    name: Annotated[Positional[str], tyro.conf.arg(metavar="NAME")]
     """One of `unpaired data list`."""
     out: str | None = None
     """Unpack into this folder instead of the cache; it is then given as --data FOLDER."""
@@ -110,7 +110,8 @@ def _get(arguments: list[str]) -> None:
             verdict = f"published is {known.sha256}"
         print(f"SHA-256 of the archive: {digest} ({verdict})")
     if got.counts != (expected := known.by_split()) and expected:
-        note(f"note: the published counts are {expected}")
+        published = ", ".join(f"{count:,} in {split}" for split, count in expected.items())
+        note(f"note: published are {published}")
     given = options.out or name
     print(
         f"next: unpaired train {'pix2pix' if known.paired else 'cyclegan'} --data {given} "

@@ -62,7 +62,8 @@ class DataReport:
                 else (f"{split.smallest} to {split.largest}")
             )
             lines.append(
-                f"  {name:<8} {split.pictures:>6} pictures, {split.channels} channels, "
+                f"  {name:<8} {split.pictures:>6} pictures, "
+                f"{split.channels} {'channel' if split.channels == 1 else 'channels'}, "
                 f"{split.dtype}, {sizes} pixels"
                 + (f", {split.doubles} doubles" if split.doubles else "")
             )

@@ -82,9 +82,10 @@ def get(
             return Got(folder, record_of(folder), count(folder))
         archive, passing = _archive(name, source or known.url, expected)
         if (digest := file_sha256(archive)) != (expected or digest):
+            again = "" if source and not passing else "delete it to fetch it again, or "
             raise UserError(
                 f'"{archive}" is not the published file: its SHA-256 is {digest}, not {expected}; '
-                "delete it to fetch it again, or if you trust it, give --sha256 with the first"
+                f"{again}if you trust it, give --sha256 with the first"
             )
         record = {
             "name": name,

@@ -84,7 +84,7 @@ class ResNetGenerator(nn.Module):
         if input_skip and in_channels != out_channels:
             raise UserError(
                 f"--generator.input-skip needs equal channels, but the domains have {in_channels} "
-                f"and {out_channels}; drop it"
+                f"and {out_channels}; give --generator.no-input-skip (--preset small turns it on)"
             )
 
     def forward(self, x: Tensor) -> Tensor:
