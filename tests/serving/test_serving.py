@@ -140,13 +140,6 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(server, content, query, st
     assert says in reply.json()["error"]
 
 
-@pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/v1/translate", 405)])
-def test_an_address_or_a_verb_that_is_not_there_is_refused_in_the_same_form(server, path, status):
-    reply = server.web.get(path)
-    assert reply.status_code == status
-    assert set(reply.json()) == {"error"}
-
-
 def test_a_damaged_picture_does_not_harm_those_it_shares_a_batch_with(server):
     damaged = bytearray(png(picture(5, 64, 64)))
     damaged[-300] ^= 0xFF

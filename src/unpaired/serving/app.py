@@ -72,12 +72,6 @@ def make_app(settings: Settings, pool: Pool, token: str | None) -> FastAPI:
         del request
         return JSONResponse({"error": error.why}, error.status, error.headers)
 
-    @app.exception_handler(HTTPException)
-    async def nowhere(request: Request, error: HTTPException) -> Response:
-        del request
-        why = f"{error.detail}; GET /openapi.json says what there is."
-        return JSONResponse({"error": why}, error.status_code, error.headers)
-
     @app.exception_handler(RequestValidationError)
     async def senseless(request: Request, error: RequestValidationError) -> Response:
         del request
