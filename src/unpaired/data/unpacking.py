@@ -73,6 +73,10 @@ def unpack(archive: Path, folder: Path, show: Show | None = None) -> int:
     """
     try:
         limit = min(MOST_BYTES, max(FLOOR, RATIO * archive.stat().st_size))
+        with _opened(archive, limit) as members:  # its headers alone, before a file is written
+            for count, _ in enumerate(members, 1):
+                if count > MOST_FILES:
+                    raise HostileArchive(f"over {MOST_FILES:,} files")
         with _opened(archive, limit) as members:
             return _write_all(members, folder, limit, show)
     except HostileArchive as error:
@@ -97,8 +101,6 @@ def _write_all(members: Iterator[Member], folder: Path, limit: int, show: Show |
         if name in seen:
             raise HostileArchive(f'two files in it are called "{_shown(name)}"')
         seen.add(name)
-        if len(seen) > MOST_FILES:
-            raise HostileArchive(f"over {MOST_FILES:,} files")
         hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
         if hidden or PurePosixPath(name).suffix.lower() not in KEPT:
             continue
