@@ -123,6 +123,19 @@ def test_standard_input_into_a_file_takes_the_format_of_its_name(place, monkeypa
     assert '"translated": 1' in (tmp_path / "j").read_text()
 
 
+def test_one_picture_goes_into_one_file(place, tmp_path, capsys):
+    out = tmp_path / "b.png"
+    command = f"translate {place}/run {place}/a.png --backend torch --out".split()
+    assert run([*command, str(out)]) == 0
+    assert out.read_bytes() == (place / "out" / "a.png").read_bytes()
+    assert run([*command, str(out)]) == 2
+    assert "give --overwrite" in capsys.readouterr().err
+    before = (place / "a.png").read_bytes()
+    assert run([*command, str(place / "a.png"), "--overwrite"]) == 2
+    assert "is the input" in capsys.readouterr().err
+    assert (place / "a.png").read_bytes() == before
+
+
 PNG_START = b"\x89PNG\r\n\x1a\n"
 MISTAKES = {
     "nothing": ("translate RUN -", b"", "standard input: the file is empty"),
@@ -131,6 +144,8 @@ MISTAKES = {
     "a film": ("translate RUN -", b"\0\0\0\x20ftypisom\0\0", "films are translated from files"),
     "too many": ("translate RUN - a.png", b"", '"-" stands for one picture'),
     "several to one": ("translate RUN a.png b.png --out -", b"", '"-" stands for one picture'),
+    "several to one file": ("translate RUN a.png b.png --out c.png", b"", "is for one picture"),
+    "a folder to one file": ("translate RUN . --out c.png", b"", "is for one picture"),
     "a folder to one": ("translate RUN . --out -", b"", "is a folder"),
     "nothing there": ("translate RUN none.png --out -", b"", 'no image at "none.png"'),
     "into a folder": ("translate RUN - --out .", b"", "give --out FILE"),

@@ -1,4 +1,4 @@
-"""`unpaired translate` in a pipe: one picture, from standard input, to standard output, or both."""
+"""`unpaired translate` of one picture, by file or pipe, into one file or pipe."""
 
 from __future__ import annotations
 
@@ -76,6 +76,8 @@ def check(options: TranslateOptions) -> None:
         raise UserError(f'--out "{out}" is in a folder that is not there; make it first')
     if out.exists() and not options.overwrite:
         raise UserError(f'"{out}" is already there; give --overwrite to replace it')
+    if out.exists() and options.inputs[0] != PIPE and out.samefile(options.inputs[0]):
+        raise UserError(f'--out "{out}" is the input; give another name')
     suffix_format(options)
 
 

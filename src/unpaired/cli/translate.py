@@ -39,9 +39,12 @@ def run(arguments: list[str]) -> int:
     from unpaired.translation.many.sources import is_many, is_picture
 
     if is_picture(options.out) and not Path(options.out).is_dir():
+        many = options.ray is not None or is_many(options.inputs, options.out, os.environ)
+        if not many and len(options.inputs) == 1 and is_picture(options.inputs[0]):
+            return translate_piped(options)
         raise UserError(
-            f'--out "{options.out}" is called like a picture; give a folder: pictures keep their '
-            "names in it"
+            f'--out "{options.out}" is called like a picture, which is for one picture; give a '
+            "folder: pictures keep their names in it"
         )
     if options.ray is not None or is_many(options.inputs, options.out, os.environ):
         if films := [place for place in (*options.inputs, options.out) if is_film(place)]:
@@ -62,10 +65,6 @@ def run(arguments: list[str]) -> int:
             f'"{clips[0]}" is a film; films are translated one at a time, into an --out that ends '
             f"in {', '.join(FILMS)}"
         )
-    from unpaired.data.decode import IMAGE_SUFFIXES
-
-    if Path(options.out).suffix.lower() in IMAGE_SUFFIXES and not Path(options.out).is_dir():
-        raise UserError(f'--out "{options.out}" names a picture; give a folder for the results')
     options.check_still()
     summary = translate_files(
         translator,

@@ -146,7 +146,7 @@ def test_files_and_films_are_refused_by_ranks_in_the_right_words(
     monkeypatch.setenv("WORLD_SIZE", "2")
     before = sorted(tmp_path.rglob("*"))
     for source, out, message in (
-        (folder, "new.png", "is called like a picture; give a folder"),
+        (folder, "new.png", "is called like a picture, which is for one"),
         (folder, "plain", "is a file; give a folder"),
         (film, "out", "is a film; one process translates a film"),
         (film, "out.mp4", "is a film; one process translates a film"),
