@@ -29,6 +29,7 @@ from unpaired.evaluation.segmenting.task import LabelTask
 from unpaired.evaluation.sides import BACK, Evaluation, PerPicture, Side, domains
 from unpaired.evaluation.views import Views
 from unpaired.methods.base import Direction
+from unpaired.telling import note
 from unpaired.translation.base import BaseTranslator
 
 BATCH = 16
@@ -126,7 +127,9 @@ def _side(judge: _Judge, translators: Mapping[str, BaseTranslator], direction: D
     plain = as_pictures_of(inputs, real)
     transform = ColourTransform.fit(as_pictures_of(views.train[source], real), views.train[target])
     recoloured = transform(plain)
+    note(f"{direction}: translating {len(inputs)} test pictures ...")
     made = {row: _translate(own, inputs, direction) for row, own in translators.items()}
+    note(f"{direction}: measuring them, and what they are compared with ...")
     first, *_ = translators
     main, translated = translators[first], made[first]
     scores: dict[str, Scores] = {}
@@ -140,6 +143,7 @@ def _side(judge: _Judge, translators: Mapping[str, BaseTranslator], direction: D
     scores["real"] = judge.distances(*floor) if min(map(len, floor)) > 1 else {}
     reconstruction = None
     if (back := BACK[direction]) in main.directions:
+        note(f"{direction}: translating them back ...")
         reconstruction = reconstruct(
             lambda pictures: _translate(main, pictures, back), inputs, translated, judge.seed
         )
