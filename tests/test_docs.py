@@ -15,6 +15,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from unpaired import __version__
 from unpaired.cli import run
@@ -90,6 +91,8 @@ def test_a_command_in_the_docs_is_understood(command, tmp_path, monkeypatch):
     for path in needed:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_yaml(TrainConfig(settings=METHODS["cyclegan"].Config()), path)
+    if arguments[0] == "translate" and Path(arguments[-1]).suffix == ".png":  # one to one
+        Image.new("RGB", (4, 4)).save(tmp_path / arguments[2])
     for target in CALLED:
         mock.patch(target, side_effect=UnderstoodError).start()
     try:

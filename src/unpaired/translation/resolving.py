@@ -78,7 +78,9 @@ def _no_run_at(source: Path | str) -> Iterator[None]:
     try:
         yield
     except (NotThereError, UnreachedError) as error:
-        raise UserError(f'no run at "{source}": check the path; as a name of the Hub: {error}') from None
+        raise UserError(
+            f'no run at "{source}": check the path; as a name of the Hub: {error}'
+        ) from None
 
 
 def weights_of(source: Path | str, part: str | None = None, norm: Norm | None = None) -> Source:

@@ -70,7 +70,10 @@ def test_it_works_offline_once_it_is_in_the_cache(hub: Hub, packed, tmp_path, mo
     assert pictures("ann/a", tmp_path, "b") == online
     assert "taking what was fetched before" in capsys.readouterr().err
     line = said(capsys, "translate", "ann/other", "x.png", "--out", tmp_path / "c")
-    assert 'no run at "ann/other": check the path; as a name of the Hub: the Hub can\'t be reached' in line
+    assert (
+        'no run at "ann/other": check the path; as a name of the Hub: the Hub can\'t be reached'
+        in line
+    )
 
 
 def test_nobody_is_asked_for_a_path_or_a_published_name(hub: Hub, run_folder, tmp_path):
