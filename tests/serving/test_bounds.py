@@ -133,7 +133,7 @@ def test_what_takes_too_long_is_504_and_ended_and_who_waits_behind_it_is_told(se
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory):
     network = write_slow(tmp_path_factory.mktemp("served") / "slow.onnx")
-    with Server(network, "--timeout", 2) as one:
+    with Server(network, "--timeout", 4) as one:
         yield one
 
 
