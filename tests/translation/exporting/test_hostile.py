@@ -43,7 +43,7 @@ CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a fraction": (lambda tree: tree["input"].update(smallest_side=16.5), "damaged label"),
     "true": (lambda tree: tree["input"].update(smallest_side=True), "damaged label"),
     "deep": (lambda tree: "[" * 100_000, "damaged label"),
-    "huge multiple": (lambda tree: tree["card"].update(multiple=10**15), "damaged label"),
+    "huge multiple": (lambda tree: tree["card"].update(multiple=10**15), "multiples"),
     "no multiple": (lambda tree: tree["card"].update(multiple=0), "multiple|type"),
     "both ways": (lambda tree: tree["card"].update(directions=["x2y", "y2x"]), "damaged label"),
     "other way": (lambda tree: tree["card"].update(directions=["y2x"]), "damaged label"),
