@@ -13,18 +13,13 @@ from pathlib import Path
 import pytest
 
 from tests.board.folders import write_run
+from tests.started import free_port
 from unpaired.board import tensorboard
 from unpaired.board.tensorboard import links_to
 from unpaired.cli import run
 from unpaired.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 
 import torch
 
+from tests.started import free_port
 from unpaired import cli
 from unpaired.training.config import read_yaml
 from unpaired.training.interruption import Interrupted
@@ -23,12 +23,6 @@ from unpaired.training.trainer import Trainer
 context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(["tests.training.ranks"])
 PATIENCE = 300  # seconds; the machine may stop us for a while
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 class Ranks:

@@ -38,15 +38,15 @@ def run(arguments: list[str]) -> int:
         return translate_piped(options)
     from unpaired.translation.many.sources import is_many, is_picture
 
+    many = options.ray is not None or is_many(options.inputs, options.out, os.environ)
     if is_picture(options.out) and not Path(options.out).is_dir():
-        many = options.ray is not None or is_many(options.inputs, options.out, os.environ)
         if not many and len(options.inputs) == 1 and is_picture(options.inputs[0]):
             return translate_piped(options)
         raise UserError(
             f'--out "{options.out}" is called like a picture, which is for one picture; give a '
             "folder: pictures keep their names in it"
         )
-    if options.ray is not None or is_many(options.inputs, options.out, os.environ):
+    if many:
         if films := [place for place in (*options.inputs, options.out) if is_film(place)]:
             raise UserError(
                 f'"{films[0]}" is a film; one process translates a film, alone: call it without '
